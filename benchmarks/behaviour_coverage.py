@@ -77,7 +77,7 @@ def main() -> None:
     print(f"{len(scenarios)} scenarios, {groups} groups of questions, {given.models} models")
     shares = {measure: count / given.models for measure, count in held.items()}
     for measure, share in shares.items():
-        print(f"{measure}: {share:.1%} of the 95 % intervals hold 0")
+        print(f"{measure}: {share:.1%} of the 95% intervals hold 0")
     if given.json:
         print(json.dumps(shares))
     if min(shares.values()) < LEAST:

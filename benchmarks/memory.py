@@ -3,7 +3,7 @@
     python -P benchmarks/memory.py [--steps 3] [--only sft,dpo] [--json FILE]
 
 Prints the plan's estimate, the measured peak and their ratio; exits with 1 where one is more than
-15 % off. On a CPU the peak is the process's resident memory, on a GPU the allocator's.
+15% off. On a CPU the peak is the process's resident memory, on a GPU the allocator's.
 """
 
 from __future__ import annotations

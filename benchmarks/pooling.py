@@ -213,7 +213,7 @@ def main() -> int:
         print(json.dumps(sources))
     else:
         print(
-            f"{'source':<8} {'size':<18} weight  80 %  95 %   loss: pooled    own  parent  fixed   "
+            f"{'source':<8} {'size':<18} weight  80%  95%   loss: pooled    own  parent  fixed   "
             "ceiling  undrawn  truth"
         )
         for source, rows in sources.items():

@@ -83,7 +83,7 @@ def labelled_options(text: str) -> list[tuple[str, str]]:
 
 
 def flat() -> Impostor:
-    """Every option equally often: what a random model says in the mean."""
+    """Every option equally often: what a random model says on average."""
     return Impostor(lambda options, _: np.full(len(options), 1 / len(options)))
 
 

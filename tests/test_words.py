@@ -32,3 +32,12 @@ def test_the_repository_has_none_of_them(
     check: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert check.main([]) == 0, capsys.readouterr().out
+
+
+def test_a_space_before_the_percent_sign_is_found_and_code_is_left_alone(check: ModuleType) -> None:
+    assert list(check.found_in("In 95 % of cells.\nOf {{ share }} %", {"zzz": "y"})) == [
+        (1, "5 %"),
+        (2, "} %"),
+    ]
+    for fine in ("95% of", "rest = 7 % 3", "{% if x %}{% endif %}", '"%s and %d" % (a, b)'):
+        assert list(check.found_in(fine, {"zzz": "y"})) == []

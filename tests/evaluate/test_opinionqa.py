@@ -180,7 +180,7 @@ def test_refusals_stay_apart_on_both_sides(tmp_path: Path) -> None:
     }
     card = scored(EVALUATION, models, OPTIONS, tmp_path)
     assert figure(card, "no_answer", "half").value == pytest.approx(0.6)
-    assert any("10.0 % gave no answer" in note for note in card.notes)
+    assert any("10.0% gave no answer" in note for note in card.notes)
     assert figure(card, "itself", "half").value == pytest.approx(
         figure(card, "itself", "uniform").value
     )

@@ -158,7 +158,7 @@ def test_answers_are_written_as_many_as_asked_for(server: Server, several: bool)
 
 
 def known_shares(question: str) -> list[tuple[str, float]]:
-    """60 % the option that says Alpha, 20 % Bravo, 20 % no answer, whatever their labels."""
+    """60% the option that says Alpha, 20% Bravo, 20% no answer, whatever their labels."""
     lines = [line for line in question.split("\n") if ". Answer " in line]
     label = {line.split("Answer ")[1]: line[0] for line in lines}
     alpha, bravo = label.get("Alpha", "?"), label.get("Bravo", "?")

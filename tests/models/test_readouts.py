@@ -29,7 +29,7 @@ from tests.synthetic import make_item, make_tiny_model
 
 
 class LabelLover(LanguageModel):
-    """A model that says the first option shown, whatever it is; 20 % goes elsewhere."""
+    """A model that says the first option shown, whatever it is; 20% goes elsewhere."""
 
     def score(self, requests, advance=None):  # type: ignore[no-untyped-def]
         found = []

@@ -84,7 +84,7 @@ def test_equal_populations_seldom_differ_also_with_many_rare_options() -> None:
     for _ in range(150):
         counts = (generator.multinomial(n, shares).tolist() for n in (60, 300))
         rows += compare_value_sets(*two_groups(*counts, options=9))
-    # One item each, so that clear is the test at 5 %; the bound is 3 standard errors above it.
+    # One item each, so that clear is the test at 5%; the bound is 3 standard errors above it.
     assert np.mean([row.clear for row in rows]) < 0.10
     assert np.mean([row.low > 0 for row in rows if row.low is not None]) < 0.15
 

@@ -89,7 +89,7 @@ def test_the_bootstrap_agrees_with_the_linearised_error() -> None:
 
 
 def test_the_bootstrap_of_few_respondents_is_not_too_small() -> None:
-    """With n draws instead of n-1 the error of 8 respondents would come out 6 % too small."""
+    """With n draws instead of n-1 the error of 8 respondents would come out 6% too small."""
     column, weights = np.array([0, 0, 0, 1, 1, 1, 1, 1], dtype=np.int16), np.ones(8)
     (drawn,) = bootstrap_shares([column], [2], weights, 60_000, np.random.default_rng(5))
     assert drawn[:, 0].std() == pytest.approx(np.sqrt(3 / 8 * 5 / 8 / 7), rel=0.01)

@@ -56,7 +56,7 @@ def test_an_audit_says_that_answers_are_missing_and_not_that_questions_are(audit
     assert f"to 0.87{INCOMPLETE}" in lead
     assert (
         "the model left out 12 answers that this rule gave, so nothing is said in its favour "
-        "(difference +0.13, 95\u00a0% interval +0.10 to +0.16)" in lead
+        "(difference +0.13, 95% interval +0.10 to +0.16)" in lead
     )
     assert not any(words in lead for words in TOO_FEW)
 

@@ -148,7 +148,7 @@ def test_a_table_that_gives_no_number_of_people_has_no_intervals(tmp_path: Path)
     for page in (printed(profile_table(north)), pages[0]):
         words = " ".join(page.split())
         assert "No intervals, because the table does not say how many people answered." in words
-        assert "95 %" not in words and "n not known" in words
+        assert "95%" not in words and "n not known" in words
     assert "too little is known to tell" in " ".join(pages[1].split())
 
 

@@ -83,7 +83,7 @@ def test_a_model_that_answers_nothing_is_said_to_and_no_page_is_left_without_a_v
     found = board_summary(unread)
     assert found is not None and found.verdict == "This study cannot say" and not found.figures
     page = " ".join(render_report(unread).split())  # no-break spaces become plain ones
-    said = "No answer of the model counts: on average, the answers to choose from had 4 %"
+    said = "No answer of the model counts: on average, the answers to choose from had 4%"
     assert page.count(said) == 2, "in the summary and in what was found"
     assert "key-figures" not in page.split("</style>")[-1]
     written = StringIO()

@@ -24,7 +24,7 @@ def test_a_study_with_few_held_out_questions_is_warned(write_study: object) -> N
 
 def test_what_could_be_seen_is_worked_out_from_student_and_the_typical_deviation() -> None:
     clusters = 10
-    # Two-sided at 5 % with half the degrees of freedom and a longer standard error, and seen four
+    # Two-sided at 5% with half the degrees of freedom and a longer standard error, and seen four
     # times in five, with the skewness that samples of normal values have by chance.
     by_chance = np.std(stats.skew(np.random.default_rng(0).normal(size=(40_000, clusters)), axis=1))
     longer = (1 + 0.4 / sqrt(clusters)) * (

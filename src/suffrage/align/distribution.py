@@ -235,7 +235,7 @@ def differences_loss(
     mean_error : tensor, shape (records, options)
         The mean of the errors over the populations of each record's question.
     weights : tensor, shape (records,)
-        Of each record in the mean.
+        Of each record in the average.
 
     Returns
     -------
@@ -274,7 +274,7 @@ def ordinal_loss(
     ordered : tensor, shape (records,)
         1 for a scale, 0 for a nominal item.
     weights : tensor, shape (records,), optional
-        Of each record in the mean; 1 by default.
+        Of each record in the average; 1 by default.
 
     Returns
     -------

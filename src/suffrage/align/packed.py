@@ -81,7 +81,7 @@ class AnswerBatch:
     weights: torch.Tensor
     # What all of a step's records share, see `Objective.shared`; None where they share nothing.
     shared: torch.Tensor | None = None
-    # Tokens of an answer, in the mean over all records of the training.
+    # Tokens of an answer, on average over all records of the training.
     mean_length: float = 1.0
 
     def column(self, name: str) -> torch.Tensor:
@@ -270,7 +270,7 @@ class StepParts:
     micro_batch: int
     # The starting model's log-probabilities of each record's answers; empty where none are needed.
     reference: list[list[float]]
-    # Tokens of an answer, in the mean over all records.
+    # Tokens of an answer, on average over all records.
     mean_length: float
     # The weight of the divergence from the starting model on survey records mixed in.
     keep_close: float = 0.0
@@ -421,7 +421,7 @@ class StepParts:
             See `shared`. None where the part finds it by itself.
         """
         part, own, general = inputs["part"].rows, inputs["own"], inputs["general"]
-        # What each record counts in the mean over the parts.
+        # What each record counts in the average over the parts.
         each = self.parts_a_step / len(self.steps[inputs["part"].step])
         loss: torch.Tensor | float = 0.0
         if own:

@@ -43,7 +43,7 @@ def likelihood_loss(log_probs: torch.Tensor, mean_length: float) -> torch.Tensor
     log_probs : tensor, shape (records,)
         Of each whole answer, times the record's weight.
     mean_length : float
-        Tokens of an answer, in the mean over all records.
+        Tokens of an answer, on average over all records.
 
     Returns
     -------

@@ -23,7 +23,7 @@ def distribution_loss(
     p : tensor, shape (records, options)
         The people's shares. Rows sum to 1; 0 where a record has fewer options.
     weights : tensor, shape (records,), optional
-        Of each record in the mean; 1 by default.
+        Of each record in the average; 1 by default.
 
     Returns
     -------

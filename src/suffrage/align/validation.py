@@ -27,7 +27,7 @@ BEST, BEST_FILE = "best", "best.json"
 class ValidationPoint:
     """What a model answers to the questions held back, at one step."""
 
-    # 1 minus the Jensen-Shannon distance from the people, in the mean over cells. Of pairs of
+    # 1 minus the Jensen-Shannon distance from the people, on average over cells. Of pairs of
     # written answers: the share of people who prefer the answer that is the likelier.
     fit: float
     # How much better each population's own answer fits it than the answers that the model gives for

@@ -408,7 +408,7 @@ def against_survey_command(
         return
     print_rich(disagreement_table(found))
     clear = sum(row["clear"] for row in found)
-    say(f"{clear} of {len(found)} differ beyond chance (false discovery rate 5 %).")
+    say(f"{clear} of {len(found)} differ beyond chance (false discovery rate 5%).")
 
 
 def _read(folder: Path, verified_only: bool) -> Consultation:

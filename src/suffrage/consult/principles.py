@@ -78,7 +78,7 @@ class PrincipleSettings:
 class Support:
     """How many people support a statement, or several statements counted as one.
 
-    Dictionaries are by group. Intervals are 95 % intervals of draws from Beta distributions.
+    Dictionaries are by group. Intervals are 95% intervals of draws from Beta distributions.
     """
 
     # (A + 1) / (S + 2) of each group.

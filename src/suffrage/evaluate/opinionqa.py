@@ -433,7 +433,7 @@ def _human_notes(human: Mapping[str, float], no_answer: float | None) -> Iterato
         yield "The file leaves out people who refused; the model's own is shown apart."
     else:
         yield (
-            f"Of the people asked, {100 * no_answer:.1f} % gave no answer, on average over "
+            f"Of the people asked, {100 * no_answer:.1f}% gave no answer, on average over "
             "questions."
         )
 

@@ -129,7 +129,7 @@ def collection_card(
         *markdown_section(
             "Models",
             markdown_table(
-                ["folder", "method", "learnt from", "fit, 95 % interval"],
+                ["folder", "method", "learnt from", "fit, 95% interval"],
                 [
                     [f"[`{place}`]({place}/README.md)", label, learnt, fit]
                     for place, label, learnt, fit in _checkpoint_rows(results, parts)

@@ -354,7 +354,7 @@ def _evaluation(facts: _Facts) -> list[str | list[str]]:
     over = f" They are means over seeds {', '.join(map(str, seeds))}." if len(seeds) > 1 else ""
     header = ["measure", "this method", "untrained", "floor", "ceiling", "which way", "n"]
     return [
-        f"Brackets: 95 % intervals.{over} A dash: there is none.",
+        f"Brackets: 95% intervals.{over} A dash: there is none.",
         markdown_table(header, rows),
     ]
 

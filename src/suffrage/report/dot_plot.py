@@ -52,7 +52,7 @@ def dot_plot(
     ticks = axis_ticks(min(edges, default=0.0), max(edges, default=1.0))
 
     def place(value: float) -> float:
-        # 3 % of room at either end, so that no dot is cut.
+        # 3% of room at either end, so that no dot is cut.
         return round(3 + 94 * (value - ticks[0]) / (ticks[-1] - ticks[0]), 2)
 
     return Plot(

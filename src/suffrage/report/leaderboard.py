@@ -456,4 +456,4 @@ def _plot_caption(board: Leaderboard) -> str:
     lines = "Dotted lines: floors. " if any(s.kind == "floor" for s in board.standings) else ""
     lines += "Dashed line: the ceiling. " if board.ceiling is not None else ""
     start = _plot(board).start
-    return f"{board.measure.label}, with 95\u00a0% intervals. {lines}The axis starts at {start}."
+    return f"{board.measure.label}, with 95% intervals. {lines}The axis starts at {start}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-INTERVAL_NAME = "95\u00a0% interval"
+INTERVAL_NAME = "95% interval"
 NO_INTERVAL = "too few questions to tell"
 # Follows a figure without an interval where a line is too short for the whole, which is said below.
 FEW_QUESTIONS = " (too few)"
@@ -121,10 +121,10 @@ def incomplete(figure: object) -> str:
 
 
 def percent(share: float | None, digits: int = 0) -> str:
-    """A share as "62 %"; a dash where there is none."""
+    """A share as "62%"; a dash where there is none."""
     if share is None or not math.isfinite(share):
         return NOTHING
-    return f"{number(100 * share, digits)}\u00a0%"
+    return f"{number(100 * share, digits)}%"
 
 
 def duration(seconds: float | None) -> str:

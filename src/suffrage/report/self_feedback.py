@@ -82,7 +82,7 @@ def _sentences(one: SelfFeedback) -> list[str]:
     found.append(
         f"Each pair was judged in both orders; both named the same answer in "
         f"{percent(judged['same_both_ways'])} of them (a coin would in {percent(0.5)}), and the "
-        f"judge’s probability for the better one was {percent(judged['sureness'])} in the mean."
+        f"judge’s probability for the better one was {percent(judged['sureness'])} on average."
     )
     if abs(lean) > LEAN_WORTH_SAYING:
         letter = "A" if lean > 0 else "B"

@@ -305,7 +305,7 @@ def latex_scoreboard(results: Results) -> str:
     study = results.study
     items = max((row.held_out.n for row in scoreboard_rows(results) if row.held_out), default=0)
     caption = (
-        f"{study.title}. {CAPTION} Brackets: 95\u00a0% intervals over items and respondents."
+        f"{study.title}. {CAPTION} Brackets: 95% intervals over items and respondents."
         f"{marks_note(results)} {items} held-out items, {len(results.value_sets)} value set(s), "
         f"{len(study.seeds)} seed(s); model: {study.model}."
     )
@@ -384,7 +384,7 @@ def latex_differences(results: Results) -> str:
     where = "held-out items" if side == "held_out" else "items trained on"
     caption = (
         f"{study.title}. Differences in fit on {where}, over all value sets and seeds. Brackets: "
-        "95\u00a0% intervals; p-values are corrected for all pairs (Holm)."
+        "95% intervals; p-values are corrected for all pairs (Holm)."
     )
     return "\n".join(
         [

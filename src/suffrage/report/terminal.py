@@ -120,7 +120,7 @@ def _note(results: Results) -> str:
     why = no_answer_counts(results)
     opening = f"{why}\n" if why else ""
     return (
-        f"{opening}Fit: 1 - Jensen-Shannon distance (base 2), [95 % interval]; {questions}, "
+        f"{opening}Fit: 1 - Jensen-Shannon distance (base 2), [95% interval]; {questions}, "
         f"value sets: {len(results.value_sets)}, seeds: {len(results.study.seeds)}. "
         f"{second} Entropy: below 1 flattens. Slope: above 1 amplifies the majority. "
         f"{way}{few}{marks_note(results)}"

@@ -214,7 +214,7 @@ def _bars() -> Any:
         # The names of value sets and methods come from the study: no markup.
         TextColumn("{task.description:<38}", markup=False),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.percentage:>3.0f}%"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[left]:>22}"),
         console=Console(stderr=True),

@@ -159,7 +159,7 @@ def adjusted_answers(codes: pl.Series, item: str) -> pl.Series:
 
 
 def split(rows: int) -> dict[BenchmarkPart, list[int]]:
-    """Row numbers of the three parts: 70 % train, 15 % test, and the rest, valid.
+    """Row numbers of the three parts: 70% train, 15% test, and the rest, valid.
 
     Rows are shuffled by Python's own generator from seed 0, then cut; both counts round down.
     """

@@ -227,7 +227,7 @@ def test_what_organisers_are_told_of_mistakes_can_be_said_in_another_language() 
     error = InputError("the password must have %(least)s characters or more.", least=12)
     assert str(error) == "the password must have 12 characters or more."
     assert languages()["mi"].told(error) == ("Me 12 ngā pū o te kupuhipa, neke atu rānei.", "mi")
-    assert languages()["mi"].told(InputError("50 % of nothing.")) == ("50 % of nothing.", "en")
+    assert languages()["mi"].told(InputError("50% of nothing.")) == ("50% of nothing.", "en")
 
 
 class Reader(HTMLParser):

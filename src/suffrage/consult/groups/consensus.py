@@ -124,7 +124,7 @@ class GroupRepresentativeness:
 
     @property
     def sufficient(self) -> BoolArray:
-        """Whether both z of one direction are beyond 90 %, one-sided."""
+        """Whether both z of one direction are beyond 90%, one-sided."""
         agree = (self.rat > Z90) & (self.pat > Z90)
         return np.asarray((agree | ((self.rdt > Z90) & (self.pdt > Z90))) & self.voted_on)
 

@@ -27,7 +27,7 @@ from suffrage.population.distribution_distances import fit
 
 # How many statements a person votes on in a minute, unless it is said.
 VOTES_A_MINUTE = 4.0
-# Of the 95 % interval of a share.
+# Of the 95% interval of a share.
 NORMAL = 1.959963984540054
 # A planted group holds the opposite of its subgroup on this share of the statements.
 PLANTED_ON = 0.25
@@ -141,11 +141,11 @@ class Turnout:
 
 @dataclass(frozen=True)
 class Expectation:
-    """What a consultation would tell of its public, in the mean over simulated rounds."""
+    """What a consultation would tell of its public, on average over simulated rounds."""
 
     # Votes of one subgroup on one statement.
     voters: float
-    # Error of a subgroup's share that agrees, in the mean and in the worst twentieth.
+    # Error of a subgroup's share that agrees, on average and in the worst twentieth.
     share_error: float
     share_error_95: float
     # Error of the least agreeing subgroup's share.
@@ -269,7 +269,7 @@ def _cast(
 
 
 def _lower_end(agrees: IntArray, seen: IntArray) -> FloatArray:
-    """The lower end of Wilson's 95 % interval; 0 where nobody voted."""
+    """The lower end of Wilson's 95% interval; 0 where nobody voted."""
     n = np.maximum(seen, 1)
     p = agrees / n
     middle, spread = p + NORMAL**2 / (2 * n), p * (1 - p) / n + NORMAL**2 / (4 * n**2)

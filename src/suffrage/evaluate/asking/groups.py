@@ -262,7 +262,7 @@ def between_row(
     """One group's mean squared distance to others: the model's over the people's.
 
     Squared differences of shares, summed over options. People's are freed of what sampling adds to
-    them in the mean: the sampling variances of both groups.
+    them on average: the sampling variances of both groups.
     """
 
     def apart(shares: FloatArray) -> FloatArray:

@@ -62,7 +62,7 @@ def _moves(groups: Mapping[str, Estimate]) -> FloatArray:
 def _around(
     value: float, noise: FloatArray, groups: Mapping[str, Estimate], lowest: float = -np.inf
 ) -> tuple[float | None, float | None]:
-    """A largest value or a range, less and plus what noise covers in 95 % of draws.
+    """A largest value or a range, less and plus what noise covers in 95% of draws.
 
     Percentiles of resampled maxima are too high, because noise picks another group each time. By
     the triangle inequality a maximum moves no further than the group that moves most, and a range

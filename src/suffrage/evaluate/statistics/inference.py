@@ -135,7 +135,7 @@ class Inference:
 
     @property
     def detectable(self) -> float | None:
-        """The true difference that a test at 5 % would find in four of five such studies.
+        """The true difference that a test at 5% would find in four of five such studies.
 
         It is None where there is no test, or where nothing varies: no error is not power.
         """

@@ -160,12 +160,12 @@ class Estimate:
 
     @property
     def low(self) -> float | None:
-        """The lower end of the 95 % interval; None with too few clusters."""
+        """The lower end of the 95% interval; None with too few clusters."""
         return (self.own_interval or self.inference.interval())[0]
 
     @property
     def high(self) -> float | None:
-        """The upper end of the 95 % interval; None with too few clusters."""
+        """The upper end of the 95% interval; None with too few clusters."""
         return (self.own_interval or self.inference.interval())[1]
 
 

@@ -109,7 +109,7 @@ def _loss(
 
 @dataclass(frozen=True)
 class WinRate:
-    """A model's rate of winning against the mean of the others, with its 95 % interval."""
+    """A model's rate of winning against the mean of the others, with its 95% interval."""
 
     model: str
     value: float

@@ -163,7 +163,7 @@ def share_sums(p: FloatArray, q: FloatArray) -> FloatArray:
 def calibration_error(sums: FloatArray) -> FloatArray:
     """Expected calibration error of option shares: sum_b n_b/N |mean q in b - mean p in b|.
 
-    Of the options a model gives about 30 %, do people on average give 30 %? 0 is calibrated. An
+    Of the options a model gives about 30%, do people on average give 30%? 0 is calibrated. An
     even answer is calibrated too, though it tells no option from another: see `resolution`.
 
     References

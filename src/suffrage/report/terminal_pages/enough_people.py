@@ -27,7 +27,7 @@ def people_text(
     """
     turnout = rows[0][0]
     table = PlainTable(
-        *("People", "Votes", "Error", "Worst\n5 %", "Least\ngroup"),
+        *("People", "Votes", "Error", "Worst\n5%", "Least\ngroup"),
         *("Agreed\nfound", "and\nwrong", "Group\nfound", "Fit"),
     )
     for own, found in rows:
@@ -50,13 +50,13 @@ def people_text(
     said = [
         _enough(rows),
         "People: from each subgroup. Votes: of a subgroup on one statement. Error: of a "
-        "subgroup's share that agrees, in the mean and in the worst 5 % of cells; then of the "
+        "subgroup's share that agrees, on average and in the worst 5% of cells; then of the "
         "least agreeing subgroup. Agreed found: of the statements that a majority of every "
         "subgroup agrees with, those that are surely found; and how many of these are wrong. "
         "Group found: how often a group is found that differs from another on a quarter of "
         "the statements.",
         f"Two answers of a model: {comparisons} people of a subgroup must compare them for a "
-        "preference of 60 to 40 to be on its right side in 95 % of cases.",
+        "preference of 60 to 40 to be on its right side in 95% of cases.",
         "Fit: of the shares that a training would learn from. No training can come nearer to "
         "the people.",
     ]
@@ -80,7 +80,7 @@ def _unusual(turnout: Turnout) -> str:
 def _enough(rows: list[tuple[Turnout, Expectation]]) -> str:
     """The least number of people that gives what is wanted."""
     wanted = (
-        f"Shares within {ERROR_WANTED:g} in 95 % of cells, and {percent(FOUND_WANTED)} or more of "
+        f"Shares within {ERROR_WANTED:g} in 95% of cells, and {percent(FOUND_WANTED)} or more of "
         "what all subgroups agree on"
     )
     for own, found in rows:

@@ -134,7 +134,7 @@ def estimates_text(found: Any) -> Any:
         parts += [Text(f"\n{_trial_heading(trials)}", style="bold"), _trial_table(trials)]
         parts.append(
             Text(
-                "Held by: how often the 95 % interval contains the whole survey's answer. Error: "
+                "Held by: how often the 95% interval contains the whole survey's answer. Error: "
                 "root "
                 "mean square, in points. Worth: how many times as many people one would have to "
                 "ask without the model. At most: the same for a model that knew every group's "
@@ -214,9 +214,9 @@ def _trial_table(trials: Any) -> Any:
 def _closing(found: Any) -> str:
     helped = [e for e in found.estimates if e.found.helps and e.found.gain >= SMALL_GAIN]
     return (
-        f"The model helped by more than {100 * SMALL_GAIN:.0f} % in {len(helped)} of "
+        f"The model helped by more than {100 * SMALL_GAIN:.0f}% in {len(helped)} of "
         f"{plural(len(found.estimates), 'estimate')}; by chance alone, up to one in forty would "
-        "look helped. Intervals are 95 %, and not corrected for their "
+        "look helped. Intervals are 95%, and not corrected for their "
         "number. The model's answers alone are not an estimate of what people think, and have no "
         "valid interval."
     )

@@ -74,11 +74,11 @@ def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
 
 _MARKS = {"groups": "", "spectrum": " ~", "uncertain": " ?"}
 _NOTE = (
-    "\nIntervals are 95 % and take the groups as given. Agreement (adjusted Rand index, in "
+    "\nIntervals are 95% and take the groups as given. Agreement (adjusted Rand index, in "
     "brackets its fifth percentile) and overlap (Jaccard) are between these groups and those found "
     "when participants are drawn again; ? marks numbers with a group below 0.75, and ~ parts of a "
     "spectrum. Differences are tested on groups found without the statement, at a false discovery "
-    "rate of 5 %."
+    "rate of 5%."
 )
 
 

@@ -53,7 +53,7 @@ def principles_text(found: Principles, most: int = 20) -> RenderableType:
     more = len(found.merged) - most
     if more > 0:
         told.append(Text(f"... and {more} more; --out or --json give all."))
-    meaning = "Of each: the geometric mean over groups of the share that agrees, with 95 %."
+    meaning = "Of each: the geometric mean over groups of the share that agrees, with 95%."
     return Group(*(Text(line) for line in (*lines, meaning, "")), *told)
 
 
@@ -77,7 +77,7 @@ def disagreement_table(rows: Sequence[Mapping[str, Any]], most: int = 20) -> Pla
     table = PlainTable(box=None, pad_edge=False)
     for name in ("value set", "statement"):
         table.add_column(name, overflow="fold")
-    for name in ("survey", "public", "difference", "95 %", "voters", "clear"):
+    for name in ("survey", "public", "difference", "95%", "voters", "clear"):
         table.add_column(name, justify="right", no_wrap=True)
     shown: dict[str, int] = {}
     for row in rows:

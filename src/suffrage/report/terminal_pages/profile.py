@@ -74,7 +74,7 @@ def profile_table(value_set: ValueSet) -> Any:
         parts += [Text(f"\n{item.id}  {item.question}"), table]
         parts.append(Text(f"  {_footing(value_set, distribution)}", style="dim"))
     if _has_intervals(value_set):
-        explained = f"In brackets: 95 % intervals, {_intervals_from(value_set)}."
+        explained = f"In brackets: 95% intervals, {_intervals_from(value_set)}."
     else:
         explained = f"{_why_no_intervals(value_set)}."
     parts.append(Text(f"\n{explained}", style="dim"))
@@ -168,7 +168,7 @@ def comparison_table(first: ValueSet, second: ValueSet) -> Any:
     table.add_column("Item", no_wrap=True)
     table.add_column("Question", overflow="fold")
     table.add_column("Apart", justify="right")
-    table.add_column("95 %", justify="right", no_wrap=True)
+    table.add_column("95%", justify="right", no_wrap=True)
     table.add_column("Mean", justify="right")
     table.add_column("Clear", justify="center")
     for row in compare_value_sets(first, second):
@@ -200,7 +200,7 @@ CAUTION = (
 EXPLANATION = (
     "Apart: the share of either population that would have to answer otherwise (total variation). "
     "Mean: {first} minus {second} on a scale from 0 (first option) to 1 (last). Clear: a "
-    "difference after holding the false discovery rate over all questions at 5 %."
+    "difference after holding the false discovery rate over all questions at 5%."
 )
 
 
@@ -209,7 +209,7 @@ def _intervals_words(shown: list[ValueSet]) -> str:
     known = [value_set for value_set in shown if _has_intervals(value_set)]
     if not known:
         return " ".join(dict.fromkeys(f"{_why_no_intervals(one)}." for one in shown))
-    sentences = ["Thin lines, and the figures next to them: 95 % intervals."]
+    sentences = ["Thin lines, and the figures next to them: 95% intervals."]
     for value_set in shown:
         whose = f"Those of {value_set.name}" if len(shown) > 1 else "They"
         if value_set in known:
@@ -327,7 +327,7 @@ def _card(
         difference = (
             f"{apart}; too little is known to tell whether by chance."
             if comparison.low is None
-            else f"{apart} (95 % interval {_interval(comparison)}), {verdict}."
+            else f"{apart} (95% interval {_interval(comparison)}), {verdict}."
         )
     return {
         "anchor": anchor,

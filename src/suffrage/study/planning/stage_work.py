@@ -96,7 +96,7 @@ def _training_work(inputs: StudyInputs, place: TrainingPlace, length: float) -> 
 
 
 def _populations_a_question(inputs: StudyInputs, place: TrainingPlace) -> float | None:
-    """For how many populations a step asks one question, in the mean over its visits.
+    """For how many populations a step asks one question, on average over its visits.
 
     None where steps do not take whole questions.
     """
@@ -110,7 +110,7 @@ def _populations_a_question(inputs: StudyInputs, place: TrainingPlace) -> float 
 
 
 def mean_visit(asked: Sequence[int], shape: StepShape, populations: int) -> float | None:
-    """For how many populations a visit asks its question, in the mean.
+    """For how many populations a visit asks its question, on average.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ def training_work(
     question : float
         Tokens of a question.
     populations : float, optional
-        For how many a step asks one question, in the mean, where steps take whole questions. These
+        For how many a step asks one question, on average, where steps take whole questions. These
         share the question's text. None where it is not known: then the most that a step may hold.
     described : float
         Tokens that describe a population in front of a question.

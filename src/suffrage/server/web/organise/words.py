@@ -201,7 +201,7 @@ class Words:
         }
 
     def interval(self, share: Mapping[str, float | None]) -> str:
-        """A share with its 95 % interval."""
+        """A share with its 95% interval."""
         agree, low, high = share["agree"], share["low"], share["high"]
         if agree is None or low is None or high is None:
             return self._("nobody voted")
