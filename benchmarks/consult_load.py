@@ -5,8 +5,8 @@ without JavaScript does (`--by pages`): sends the page's form, follows the redir
 the next statement from the page it leads to. With `--by api` it is what a program does: one call
 that votes and brings the next statement. Between two votes they think, `--think` seconds on
 average (exponential), so that together they offer participants / think votes a second; with
-`--think 0` nobody thinks. Times are taken from sending a vote to its confirmation (`vote`), and to the next
-statement (`whole`).
+`--think 0` nobody thinks. Times are taken from sending a vote to its confirmation (`vote`), and
+to the next statement (`whole`).
 
 The server is uvicorn in a process of its own, with the log, rate limiter and finding of groups
 that a real one has. The allowances are set so high that nobody reaches them, because all requests
