@@ -223,7 +223,7 @@ def test_the_differences_for_latex_have_every_pair_once_with_interval_and_verdic
     pairs = results.differences_of("fit", "fit", side=results.main_side)
     rows = [line for line in text.splitlines() if line.startswith("{}")]
     assert len(rows) == len(pairs) and all(row.count(" & ") == 5 for row in rows)
-    assert r"\begin{tabular}{llllrl}" in text and r"95~\% intervals" in text
+    assert r"\begin{tabular}{llllrl}" in text and r"95\% intervals" in text
     widest = max(pairs, key=lambda d: abs(d.value))
     assert f"{abs(widest.value):.3f} [" in rows[0]
     words = {"higher": "closer", "lower": "further", "same": "not told apart"}

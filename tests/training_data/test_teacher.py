@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from suffrage import registry
 from suffrage.align.distribution import Options
+from suffrage.errors import InputError
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.distribution_distances import fit
 from suffrage.study.planning.memory import largest_step
@@ -242,3 +243,19 @@ def test_planning_counts_a_taught_step_and_fits_no_teacher(monkeypatch: pytest.M
         for given in (taught, {"questions": 4, "populations": 3, "steps": 3})
     ]
     assert found[0].tokens == pytest.approx(found[1].tokens, rel=0.2)
+
+
+def test_planning_a_training_on_votes_holds_back_no_survey_question() -> None:
+    """Its validation is about statements, and the start may know every question of the survey."""
+    known = replace(SPLIT, trained_before=SPLIT.train)
+    given = {"questions": 4, "steps": 3, "validation": 0.2}
+    spec = MethodSpec(
+        method=registry.load("methods", "distribution"),
+        name="voted",
+        options=Options.model_validate(given),
+        records="votes",
+    )
+    assert largest_step(spec, planted(), known, 1, 12, 512, Path()).tokens > 0
+    with pytest.raises(InputError, match="holds none of them back"):
+        survey = spec.model_copy(update={"records": "survey"})
+        largest_step(survey, planted(), known, 1, 12, 512, Path())

@@ -58,7 +58,9 @@ def people_share(answer: SideAnswer, place: int) -> str:
     if answer.survey_interval is None:
         return text
     low, high = (float(end[place]) for end in answer.survey_interval)
-    return f"{text} ({percent(low)[:-2]} to {percent(high)[:-2]})" if low == low else text
+    if low != low:
+        return text
+    return f"{text} ({percent(low).removesuffix('%')} to {percent(high).removesuffix('%')})"
 
 
 def _sentences(answers: Sequence[SideAnswer]) -> Any:

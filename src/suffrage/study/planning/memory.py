@@ -87,6 +87,9 @@ def largest_step(
     kind = "preference" if spec.method.records == "combined" else spec.method.records
     builder = record_builder(kind, "survey")
     settings = _without_teacher(replace(options.record_settings, folder=folder))
+    if spec.records != "survey":
+        # It holds statements or prompts back, and the survey may have no question left to hold.
+        settings = replace(settings, validation=None)
     constitution = settings.constitution
     if constitution is not None and constitution.source == FROM_CONSULTATION:
         constitution = replace(constitution, source=FROM_VALUE_SET, weighing="support")
