@@ -212,6 +212,7 @@ def test_the_population_and_the_order_of_options_reach_the_question(town: Path) 
     assert len({tuple(way) for way in ways}) == 4
 
 
+@pytest.mark.slow
 def test_a_checkpoint_answers_as_its_run_recorded(trained_run: suffrage.Study) -> None:
     results = suffrage.read_results(trained_run.output)
     folder = next(trained_run.output.glob("checkpoints/sft*"))
@@ -286,6 +287,7 @@ def test_a_value_sets_name_stands_for_the_wording_of_the_training(
     assert checkpoint.persona("sailors") == "sailors"
 
 
+@pytest.mark.slow
 def test_an_interview_of_a_checkpoint_knows_the_survey_of_its_run(
     trained_run: suffrage.Study,
 ) -> None:
@@ -329,6 +331,7 @@ def test_a_single_word_that_is_no_id_is_not_asked_as_a_question(
     assert list(answer.shares) == ["Good", "Bad"]
 
 
+@pytest.mark.slow
 def test_two_checkpoints_can_answer_for_one_group(trained_run: suffrage.Study, town: Path) -> None:
     folder = next(trained_run.output.glob("checkpoints/sft*"))
     talk = suffrage.chat(folder, "north", against=town / "tiny-model", study=trained_run)

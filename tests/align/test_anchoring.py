@@ -198,6 +198,7 @@ def test_own_text_is_written_by_the_start_once_and_learnt_in_turn(
     assert [found[0] for found in writer.write(chats, 1, LONGEST, given.seed)] == texts
 
 
+@pytest.mark.slow
 def test_own_text_that_holds_what_is_held_out_stops_the_training(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

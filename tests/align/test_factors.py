@@ -83,6 +83,7 @@ def test_validation_finds_the_planted_rank_and_new_questions_are_answered_better
     assert found.fit == pytest.approx(np.mean(own), abs=0.02)
 
 
+@pytest.mark.slow
 def test_without_anything_in_the_features_validation_gives_the_profile() -> None:
     generator = np.random.default_rng(4)
     profile = np.array([0.5, 0.3, 0.2])

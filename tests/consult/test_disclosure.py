@@ -189,6 +189,7 @@ def test_personal_details_are_found(text: str, kind: str | None) -> None:
     assert personal_in(text) == kind
 
 
+@pytest.mark.slow
 def test_risk_on_real_votes_is_as_measured_before(shared_data: Path) -> None:
     """For the public input to Collective Constitutional AI another program found these shares."""
     votes = read_polis(shared_data / "polis" / "ccai", "clean_").votes.votes

@@ -224,6 +224,7 @@ def test_the_population_may_hold_other_principles_and_both_readings_are_told() -
     assert weighted.trace()["read_as"] == "population"
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_changes_no_principle() -> None:
     public = made_up_public(60, 8)
     tables = {n: getattr(public, n) for n in public.__dataclass_fields__}

@@ -19,6 +19,7 @@ from suffrage.consult.quality import (
 )
 
 
+@pytest.mark.slow
 def test_careless_people_are_flagged_and_hardly_anybody_else() -> None:
     generator = np.random.default_rng(4)
     public = make_public(120, 20, 6, generator, MadeUpPublicSettings(careless=0.2))

@@ -133,6 +133,7 @@ def test_texts_are_published_by_consent_and_without_personal_details(tmp_path: P
     assert "021 555" not in everything_in(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_one_who_withdraws_cannot_be_found_in_the_tables_of_two_releases(tmp_path: Path) -> None:
     public = made_up_public()
     one = released(public, tmp_path, "one", cross=(("age", "region"),))
@@ -149,6 +150,7 @@ def test_one_who_withdraws_cannot_be_found_in_the_tables_of_two_releases(tmp_pat
     assert json.loads((tmp_path / "three" / "manifest.json").read_text())["tombstones"] == 10
 
 
+@pytest.mark.slow
 def test_a_table_asked_for_later_renews_no_other(tmp_path: Path) -> None:
     """Else a new table, and one person gone, would show them in the old ones."""
     public = made_up_public()
@@ -294,6 +296,7 @@ def test_a_changed_release_is_refused_and_an_old_one_is_never_overwritten(tmp_pa
         read_release(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_rows_and_joined_rows_never_share_a_vote_in_any_release(tmp_path: Path) -> None:
     public = made_up_public()
     released(public, tmp_path, "one", joined=JOINED)

@@ -87,6 +87,7 @@ def test_who_acts_as_the_people_reaches_the_ceiling_and_who_only_talks_stays_at_
     assert value_of(card, "depth_ratio", "base") is None
 
 
+@pytest.mark.slow
 def test_impostors_without_values_have_no_depth_and_act_at_the_floor() -> None:
     models = {
         "base": flat(),

@@ -182,6 +182,7 @@ def test_the_order_of_value_sets_and_methods_changes_no_figure(card: Scorecard) 
             assert s.low == pytest.approx(low)
 
 
+@pytest.mark.slow
 def test_a_refused_answer_is_left_out_and_counted() -> None:
     refusing = Answers(
         {
@@ -204,6 +205,7 @@ def rows(values: np.ndarray, noise: float = 0.0) -> list[Measured]:  # type: ign
     ]
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_true_mean_about_as_often_as_they_say() -> None:
     generator = np.random.default_rng(5)
     draws = make_draws([f"c{k}" for k in range(30)], ["v"], 200, 1)

@@ -64,6 +64,7 @@ def test_a_crammer_is_found_out_by_every_sign() -> None:
     assert value_of(card, "wording_loss_trained", "crammer").value == pytest.approx(gained)
 
 
+@pytest.mark.slow
 def test_honest_models_and_impostors_without_memory_lie_at_the_floor() -> None:
     models = {
         "base": flat(),

@@ -131,6 +131,7 @@ def test_figures_and_peoples_own_are_scipys(card, folder: Path) -> None:  # type
     assert any("The mean of the groups" in note for note in card.notes)
 
 
+@pytest.mark.slow
 def test_scales_name_topics_and_leave_out_what_they_lack(folder: Path, models) -> None:  # type: ignore[no-untyped-def]
     options = Options(path="groups.json.gz", scales="scales.json")
     some = {name: models[name] for name in ("truth", "democrat", "flat")}

@@ -61,6 +61,7 @@ def test_a_model_that_always_wins_stays_finite() -> None:
     assert np.isfinite(found.theta).all() and found.win_rates[0] > 0.8
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(*[st.integers(0, 9)] * 3), min_size=3, max_size=3), st.permutations(range(3))
 )

@@ -150,6 +150,7 @@ def knower(sharpen: bool = False) -> Impostor:
     return Impostor(says)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_one_who_knows_reaches_the_ceiling_and_impostors_stay_at_the_floor(
     options: Options,
 ) -> None:

@@ -320,6 +320,7 @@ def test_a_key_comes_from_the_environment_and_goes_nowhere_else(
         asking(server).read(choices())
 
 
+@pytest.mark.slow
 def test_a_budget_of_requests_is_never_passed_and_what_was_answered_is_given(
     server: Server,
 ) -> None:

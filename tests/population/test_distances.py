@@ -27,6 +27,7 @@ def shares(values: list[float]) -> np.ndarray:  # type: ignore[type-arg]
     return np.array(values) / sum(values)
 
 
+@pytest.mark.slow
 @given(weights, weights)
 def test_metrics_equal_scipys(first: list[float], second: list[float]) -> None:
     p, q = shares(first), shares(second)

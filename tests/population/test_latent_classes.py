@@ -90,6 +90,7 @@ def test_the_carcinoma_classes_are_the_published_ones() -> None:
     np.testing.assert_allclose(positive, published, atol=2e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_weighted_fits_with_missing_answers_agree_with_stepmix() -> None:
     stepmix = pytest.importorskip("stepmix")

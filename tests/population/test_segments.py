@@ -80,6 +80,7 @@ def test_the_items_that_divide_them_come_first_and_mark_them() -> None:
     assert [mark.item_id for mark in allowed] == ["q5"]
 
 
+@pytest.mark.slow
 def test_mutual_information_is_that_of_the_joint_table() -> None:
     profile = found_segments().model.profiles[0]
     joint = found_segments().model.shares[:, None] * profile

@@ -107,6 +107,7 @@ def test_the_page_is_whole_in_itself_and_escapes_what_it_shows(tmp_path: Path) -
     assert page.count("aria-label") == page.count("<svg")
 
 
+@pytest.mark.slow
 def test_the_commands_print_json_for_scripts(write_study: Write, tmp_path: Path) -> None:
     study = str(write_study())
     run = CliRunner()

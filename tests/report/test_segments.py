@@ -33,6 +33,7 @@ def test_the_page_opens_offline_and_shows_every_segment(tmp_path: Path) -> None:
     assert "sex: man" in page and "(chosen)" in page
 
 
+@pytest.mark.slow
 def test_the_json_says_what_the_page_says() -> None:
     content = json.loads(json.dumps(segments_json(found_segments(), SURVEY)))
     assert [segment["name"] for segment in content["segments"]] == list(found_segments().names)

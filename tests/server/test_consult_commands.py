@@ -318,6 +318,7 @@ def test_a_named_server_answers_to_its_names_alone(
         one.state.store.close()
 
 
+@pytest.mark.slow
 def test_staff_are_added_and_changed_on_the_command_line(tmp_path: Path) -> None:
     made(tmp_path)
     store = tmp_path / "store"

@@ -21,6 +21,7 @@ def test_the_groups_found_are_the_known_ones() -> None:
     assert demo.content.prompts.height == 6 and demo.content.answers.height == 24
 
 
+@pytest.mark.slow
 def test_known_groups_that_are_shuffled_are_not_found() -> None:
     demo = simulated_demo(120)
     people = list(demo.known)
@@ -31,6 +32,7 @@ def test_known_groups_that_are_shuffled_are_not_found() -> None:
     assert agreement is not None and abs(agreement) < 0.1
 
 
+@pytest.mark.slow
 def test_a_real_export_becomes_a_demonstration(shared_data: Path) -> None:
     demo = polis_demo(shared_data / "polis" / "scoop-hivemind.biodiversity")
     assert demo.content.votes.height > 10_000

@@ -242,6 +242,7 @@ def test_what_cannot_be_estimated_is_said_in_a_sentence(study: Study) -> None:
             estimate_study(study, *arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_command_prints_three_answers_and_a_sentence(study: Study) -> None:
     common = ["estimate", str(study.source), "--method", "knows", "--sample", "100"]
     common += ["--group", "everyone", "--item", ITEM, "--repeats", "20"]

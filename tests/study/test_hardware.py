@@ -27,6 +27,7 @@ def place(study: Study) -> ComputedInputs:
     return ComputedInputs(wire(with_value_sets(study)))
 
 
+@pytest.mark.slow
 def test_hours_are_operations_over_speed(write_study: Write) -> None:
     study = read_study(write_study(methods=["base", *METHODS]))
     plan = hardware_plan(study, price_per_hour=2.0)

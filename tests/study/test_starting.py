@@ -41,6 +41,7 @@ def write_town(folder: Path, questions: int = 14, people: int = 240) -> Path:
     return folder / "town.csv"
 
 
+@pytest.mark.slow
 def test_a_study_made_from_a_data_file_can_be_read_and_run(tmp_path: Path) -> None:
     started = start_study(write_town(tmp_path), tmp_path / "new")
     study = read_study(tmp_path / "new" / "study.yaml")

@@ -537,6 +537,7 @@ def test_a_value_set_of_another_changes_with_it(folder: Path) -> None:
     assert found == {"value_sets/south", "value_sets/young"}
 
 
+@pytest.mark.slow
 def test_another_segment_is_another_value_set(folder: Path) -> None:
     write(folder, STUDY)
     study = read_study(folder / "study.yaml")

@@ -278,6 +278,7 @@ def test_the_benchmarks_real_metadata_covers_a_file_of_all_its_variables(tmp_pat
     assert not set(benchmark.outside) - set(wvb.ADJUSTMENT)
 
 
+@pytest.mark.slow
 def test_the_command_prints_counts_beside_those_published(tmp_path):
     path, repository = cross_national(tmp_path), copy_of_the_repository(tmp_path)
     command = ["survey", "worldvaluesbench", str(path), "--source", str(repository)]
@@ -295,6 +296,7 @@ def test_the_command_prints_counts_beside_those_published(tmp_path):
         assert isinstance(CliRunner().invoke(app, [*command, option, "x"]).exception, InputError)
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_benchmarks_evaluation(tmp_path):
     stats = pytest.importorskip("scipy.stats")
     path, repository = cross_national(tmp_path), copy_of_the_repository(tmp_path)

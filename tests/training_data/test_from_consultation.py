@@ -70,6 +70,7 @@ def regions() -> dict[str, str]:
     return dict(rows.select("participant", "value").rows())
 
 
+@pytest.mark.slow
 def test_a_share_is_that_of_the_groups_own_participants_counted_by_hand() -> None:
     found = source()
     out, region = set(found.held_out_people), regions()

@@ -131,6 +131,7 @@ def test_what_held_out_people_vote_reaches_no_record(builder: Any) -> None:
         assert before.frame.equals(after.frame)
 
 
+@pytest.mark.slow
 def test_votes_without_consent_to_training_count_nowhere() -> None:
     silent = PUBLIC.participants["participant"].to_list()[::3]
     refused = pl.col("participant").is_in(silent)
@@ -142,6 +143,7 @@ def test_votes_without_consent_to_training_count_nowhere() -> None:
     assert build(source=source(gone)).frame.equals(build(source=source(refusing)).frame)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("builder", ONE_QUICK)
 def test_a_held_out_statement_and_what_says_the_same_are_in_no_record(builder: Any) -> None:
     found = source()
@@ -239,6 +241,7 @@ def test_few_people_held_back_are_asked_about_every_statement_that_five_of_them_
     assert len(asked) > 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("builder", ONE_QUICK)
 def test_what_is_held_back_for_validation_is_neither_people_nor_statements_trained_on(
     builder: Any,
@@ -283,6 +286,7 @@ def test_groups_can_be_chosen_and_a_training_of_one_value_set_has_no_other() -> 
     assert set(build(together=False).frame["value_set"]) == {"north", "south"}
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_changes_no_record() -> None:
     tables = {n: getattr(PUBLIC, n) for n in PUBLIC.__dataclass_fields__}
     turned = {n: t.reverse() for n, t in tables.items() if isinstance(t, pl.DataFrame)}

@@ -4,6 +4,7 @@ from collections import Counter
 from pathlib import Path
 
 import polars as pl
+import pytest
 
 from suffrage.consult.pairing import POLICY
 from suffrage.server.store import participants, stored_judgements
@@ -13,6 +14,7 @@ from tests.server.empty_stores import empty_store
 from tests.server.site import open_demo
 
 
+@pytest.mark.slow
 def test_a_served_consultation_draws_by_the_design_and_logs_it(tmp_path: Path) -> None:
     store = empty_store(tmp_path / "store")
     drawing, about = Drawing(store, seed=1), open_demo(store, 20)

@@ -194,6 +194,7 @@ def test_limits_are_read_from_a_file_and_the_rest_stays(tmp_path: Path) -> None:
             read_limits(file)
 
 
+@pytest.mark.slow
 def test_a_server_is_warned_once_where_all_people_have_one_address(
     caplog: pytest.LogCaptureFixture, filled: Path, tmp_path: Path
 ) -> None:
