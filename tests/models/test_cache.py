@@ -103,6 +103,35 @@ def test_asking_again_computes_nothing_and_gives_the_same(
         np.testing.assert_allclose(cached_one, own, rtol=1e-4)
 
 
+def test_progress_moves_within_a_portion_and_counts_repeated_questions_once_done(
+    tmp_path: Path,
+) -> None:
+    class OneByOne:
+        reads_texts = True
+
+        def choose(self, choices, advance=None):  # type: ignore[no-untyped-def]
+            for _ in choices:
+                advance(1)
+            return [np.array([0.25, 0.5]) for _ in choices]
+
+        def text_log_probs(self, chats, texts, advance=None):  # type: ignore[no-untyped-def]
+            for _ in chats:
+                advance(1)
+            return [[np.array([-1.0])] for _ in chats]
+
+    asked = choices()
+    twice = [*asked, *asked[:2]]
+    with AnswerStore(tmp_path / "a.sqlite") as store:
+        cached = CachedAnswerer(OneByOne(), store, ["w"])  # type: ignore[arg-type]
+        told: list[int] = []
+        cached.choose(twice, told.append)
+        assert told[: len(asked)] == [1] * len(asked) and sum(told) == len(twice)
+        told.clear()
+        chats = [choice.messages for choice in twice]
+        cached.text_log_probs(chats, [("Yes",)] * len(chats), told.append)
+        assert told[: len(asked)] == [1] * len(asked) and sum(told) == len(twice)
+
+
 def test_two_evaluations_that_ask_the_same_share_the_answer(
     model: LanguageModel, tmp_path: Path
 ) -> None:

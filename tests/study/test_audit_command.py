@@ -11,7 +11,10 @@ from typer.testing import CliRunner
 
 from suffrage.cli import app
 from suffrage.errors import InputError
-from suffrage.study.commands.auditing import asked_model, surveyed_by
+from suffrage.models.local_settings import LocalModelSettings
+from suffrage.models.shape import folder_shape
+from suffrage.study.commands.auditing import asked_model, shape_of, surveyed_by
+from suffrage.study.planning import plan
 from suffrage.survey import Survey, read_survey
 from suffrage.values.item_keys import item_key
 from tests.evaluate.test_auditing import constant, said
@@ -80,6 +83,50 @@ def test_models_at_hand_and_behind_addresses_are_compared_in_one_report(
         (g["model"], group) for g in content["model_gaps"] for group in ("north", "south")
     }
     assert "The models next to each other" in (town / "audit" / "audit.html").read_text()
+
+
+def first_line(name: str, found: Result) -> str:
+    """How long it was planned to take to ask a model, in words."""
+    (line,) = (one for one in found.stderr.splitlines() if f"asking {name}: about " in one)
+    return line.partition(": about ")[2]
+
+
+@pytest.mark.slow
+def test_the_time_planned_is_that_of_this_model_on_this_machine(
+    town: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not of the number of questions: a small model takes little more than its loading."""
+    found = audit(tiny_model, *SURVEY)
+    assert found.exit_code == 0, found.output
+    assert first_line(tiny_model.name, found) == f"{plan.LOADING_SECONDS:.1f} s"
+    monkeypatch.setattr(plan, "matrix_speed", lambda _: 1e6)
+    again = first_line(tiny_model.name, audit(tiny_model, *SURVEY, "--out", "slowly"))
+    assert "min" in again or " h " in again
+
+
+@pytest.mark.slow
+def test_the_time_planned_for_an_endpoint_is_that_of_its_requests(town: Path) -> None:
+    ways = 8 * 4  # questions, each with two sets of labels in two orders
+    with serving(Stub()) as server:
+        settings = {"endpoint": server.address, "name": "far", "concurrency": 4}
+        (town / "far.yaml").write_text(yaml.safe_dump({"model": settings}))
+        found = audit("far.yaml", *SURVEY)
+    assert found.exit_code == 0, found.output
+    assert first_line("far", found) == f"{ways * plan.REQUEST_SECONDS / 4:.1f} s"
+
+
+def test_a_checkpoint_is_as_large_as_the_model_that_it_was_trained_on(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    base = {"name": "tiny", "source": "../base", "content": ""}
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_config.json").write_text("{}")
+    (tmp_path / "adapter" / "manifest.json").write_text(json.dumps({"base_model": base}))
+    (tmp_path / "base").symlink_to(tiny_model)
+    expected = folder_shape(tiny_model)
+    for name in ("adapter", "base"):
+        assert shape_of(LocalModelSettings(name=str(tmp_path / name))) == expected
+    assert shape_of(LocalModelSettings(name="owner/never-fetched")) is None
 
 
 @pytest.mark.parametrize(

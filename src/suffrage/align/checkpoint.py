@@ -65,6 +65,13 @@ class Checkpoint:
         return ModelIdentity(**self.manifest["base_model"])
 
     @property
+    def base_source(self) -> str:
+        """Where that model is: a folder, a hub id or "bundled:NAME"."""
+        source = self.base_model.source
+        # In a published folder the model is next to its adapters.
+        return str(self.folder / source) if source.startswith(".") else source
+
+    @property
     def trained_questions(self) -> list[dict[str, str]] | None:
         """The id and the text of every question that it learnt from; None where nobody kept them.
 
@@ -194,8 +201,7 @@ def base_today(checkpoint: Checkpoint, trust_remote_code: bool, how_to_trust: st
             f"Read that code first; then {how_to_trust}."
         )
     settings = LocalModelSettings(
-        # In a published folder the model is next to its adapters.
-        name=str(folder / trained.source) if trained.source.startswith(".") else trained.source,
+        name=checkpoint.base_source,
         revision=trained.revision,
         attn_implementation=trained.attn_implementation,  # type: ignore[arg-type]
         trust_remote_code=trained.trust_remote_code,

@@ -178,13 +178,13 @@ class CachedAnswerer:
     ) -> list[ChoiceReading]:
         """See `AnswererWithError.read`."""
 
-        def compute(places: Sequence[int]) -> Iterator[dict[int, ChoiceReading]]:
+        def compute(places: Sequence[int], within: Advance) -> Iterator[dict[int, ChoiceReading]]:
             wanted = [choices[place] for place in places]
             if isinstance(self.model, StreamingAnswerer):
                 yield from _one_by_one(places, self.model.read_each(wanted))
                 return
             for some in _chunks(places, CHUNK):
-                found = read_choices(self.model, [choices[place] for place in some])
+                found = read_choices(self.model, [choices[place] for place in some], within)
                 yield dict(zip(some, found, strict=True))
 
         kept = self._answered(
@@ -203,14 +203,16 @@ class CachedAnswerer:
     ) -> list[list[FloatArray]]:
         """See `Answerer.text_log_probs`."""
 
-        def compute(places: Sequence[int]) -> Iterator[dict[int, list[FloatArray]]]:
+        def compute(
+            places: Sequence[int], within: Advance
+        ) -> Iterator[dict[int, list[FloatArray]]]:
             if isinstance(self.model, StreamingAnswerer):
                 wanted = [chats[p] for p in places], [texts[p] for p in places]
                 yield from _one_by_one(places, self.model.text_log_probs_each(*wanted))
                 return
             for some in _chunks(places, CHUNK):
                 found = self.model.text_log_probs(
-                    [chats[p] for p in some], [texts[p] for p in some]
+                    [chats[p] for p in some], [texts[p] for p in some], within
                 )
                 yield dict(zip(some, found, strict=True))
 
@@ -239,7 +241,7 @@ class CachedAnswerer:
         every = sorted(range(len(chats)), key=lambda place: json.dumps(questions[place]))
         portions = {place: some for some in _chunks(every, WRITTEN_CHUNK) for place in some}
 
-        def compute(places: Sequence[int]) -> Iterator[dict[int, list[str]]]:
+        def compute(places: Sequence[int], _: Advance) -> Iterator[dict[int, list[str]]]:
             if isinstance(self.model, StreamingAnswerer):
                 wanted = [chats[place] for place in places]
                 found = self.model.write_each(wanted, count, longest, seed)
@@ -255,11 +257,14 @@ class CachedAnswerer:
     def _answered(
         self,
         questions: Sequence[Any],
-        compute: Callable[[Sequence[int]], Iterator[dict[int, Answer]]],
+        compute: Callable[[Sequence[int], Advance], Iterator[dict[int, Answer]]],
         as_json: Callable[[Answer], Any],
         advance: Advance | None,
     ) -> list[Any]:
-        """Every question's answer in JSON's form, from the store or computed and kept."""
+        """Every question's answer in JSON's form, from the store or computed and kept.
+
+        compute: gives a portion at a time, and may say how much of one is done before it gives it.
+        """
         keys = [storage.content_hash([self._content, question]) for question in questions]
         times = Counter(keys)
         kept = self.store.get(keys)
@@ -271,12 +276,21 @@ class CachedAnswerer:
                 missing.setdefault(key, place)
         # Like questions come together: packed rows compute what they share once.
         places = sorted(missing.values(), key=lambda place: json.dumps(questions[place]))
+        told = 0
+
+        def within(count: int) -> None:
+            nonlocal told
+            told += count
+            if advance:
+                advance(count)
+
         if places:
-            for found in compute(places):
+            for found in compute(places, within):
                 new = {keys[place]: as_json(answer) for place, answer in found.items()}
                 self.store.keep(new)
                 if advance:
-                    advance(sum(times[key] for key in new if key not in kept))
+                    advance(sum(times[key] for key in new if key not in kept) - told)
+                told = 0
                 kept |= new
         return [kept[key] for key in keys]
 

@@ -189,9 +189,22 @@ def _with_loading(found: ModelIdentity, settings: LocalModelSettings) -> ModelId
 
 def model_shape(identity: ModelIdentity) -> ModelShape | None:
     """How large the model is, without loading it; None for a hub id that was not fetched."""
-    if identity.source.startswith(bundled.PREFIX):
-        return bundled.bundled_model(identity.source.removeprefix(bundled.PREFIX)).shape
-    if identity.on_hub:
-        folder = cached_folder(identity.source, identity.revision)
+    return source_shape(identity.source, identity.revision)
+
+
+def source_shape(source: str, revision: str | None = None) -> ModelShape | None:
+    """How large a model is by where it is, without reading its weights; see `model_shape`.
+
+    Parameters
+    ----------
+    source : str
+        A folder, a hub id or "bundled:NAME".
+    revision : str, optional
+        Of a hub id.
+    """
+    if source.startswith(bundled.PREFIX):
+        return bundled.bundled_model(source.removeprefix(bundled.PREFIX)).shape
+    if is_hub_id(source):
+        folder = cached_folder(source, revision)
         return None if folder is None else folder_shape(folder)
-    return folder_shape(Path(identity.source))
+    return folder_shape(Path(source))

@@ -35,9 +35,9 @@ def folder_shape(folder: Path) -> ModelShape | None:
     weights = sorted(folder.glob("*.safetensors"))
     if not weights or not config_file.is_file():
         return None
-    config = json.loads(config_file.read_text(encoding="utf-8"))
-    config = {**config, **config.get("text_config", {})}  # where a model reads pictures as well
     try:
+        config = json.loads(config_file.read_text(encoding="utf-8"))
+        config = {**config, **config.get("text_config", {})}  # where it reads pictures as well
         heads = config["num_attention_heads"]
         head = config.get("head_dim") or config["hidden_size"] // heads
         return ModelShape(
@@ -49,7 +49,7 @@ def folder_shape(folder: Path) -> ModelShape | None:
             inner=config["intermediate_size"],
             shared=head * (config.get("num_key_value_heads") or heads),
         )
-    except KeyError:
+    except (KeyError, ValueError):
         return None
 
 

@@ -13,7 +13,12 @@ import numpy as np
 import polars as pl
 
 from suffrage import __version__, registry, settings, storage
-from suffrage.align.checkpoint import MANIFEST, load_model_or_checkpoint
+from suffrage.align.checkpoint import (
+    ADAPTER_SETTINGS,
+    MANIFEST,
+    Checkpoint,
+    load_model_or_checkpoint,
+)
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate import Scoring
@@ -38,12 +43,14 @@ from suffrage.models.endpoint import Endpoint
 from suffrage.models.endpoint_abilities import ability_notes
 from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.models.endpoint_usage import EndpointUsage
-from suffrage.models.identity import check_at_hand
+from suffrage.models.identity import check_at_hand, source_shape
 from suffrage.models.local_settings import LocalModelSettings
+from suffrage.models.shape import ModelShape
 from suffrage.plurals import plural
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.distribution_distances import fit
 from suffrage.population.published import SourcePopulation, published_value_set
+from suffrage.study.planning.plan import seconds_to_ask, seconds_to_request
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study, model_settings
 from suffrage.study.segmenting import with_value_sets
@@ -60,8 +67,6 @@ from suffrage.values.scores import mean_scores_of_shares
 AUDIT, ANSWERS, GROUPS = "audit.json", "answers.csv", "groups.csv"
 # Questions of the nearest group that a report shows, those where the model is farthest from it.
 DEPARTURES = 5
-# Seconds that a question is planned to take, before the first ones are answered.
-PLANNED_SECONDS = 0.5
 
 AskedModel = LocalModelSettings | EndpointSettings
 # An answer distribution of each item, by the item's id.
@@ -251,12 +256,12 @@ def run_audit(
     ways = sum(len(ways_of_asking(probe.item, None)) for probe in probes)
     answers: dict[str, list[ModelAnswer]] = {}
     notes = [f"Left out: {why}" for why in surveyed.left_out] + _provenance(surveyed)
-    planned = PLANNED_SECONDS * len(probes)
+    planned = {name: _seconds(wanted, probes, scoring) for name, wanted in models.items()}
     with ExitStack() as open_now:
         store = open_now.enter_context(AnswerStore(folder / ".work" / "answers.sqlite"))
-        progress = open_now.enter_context(Progress(planned * len(models), quiet))
+        progress = open_now.enter_context(Progress(sum(planned.values()), quiet))
         for name, wanted in models.items():
-            with progress.stage(f"asking {name}", planned) as update:
+            with progress.stage(f"asking {name}", planned[name]) as update:
                 done = 0
 
                 def advance(count: int) -> None:
@@ -273,6 +278,23 @@ def run_audit(
     found = audit_of_answers(surveyed, answers, notes, auditor)
     write_audit(found, answers, auditor, folder)
     return found
+
+
+def _seconds(wanted: AskedModel, probes: Sequence[ItemProbe], scoring: Scoring) -> float:
+    """About how long it takes to ask a model."""
+    if isinstance(wanted, EndpointSettings):
+        return seconds_to_request(probes, wanted)
+    return seconds_to_ask(probes, scoring, shape_of(wanted))
+
+
+def shape_of(wanted: LocalModelSettings) -> ModelShape | None:
+    """How large a model is, or the one that an adapter was trained on; None where nobody knows."""
+    folder = Path(wanted.name).expanduser()
+    if (folder / ADAPTER_SETTINGS).is_file() and (folder / MANIFEST).is_file():
+        checkpoint = Checkpoint.read(folder)
+        return source_shape(checkpoint.base_source, checkpoint.base_model.revision)
+    source = str(folder.resolve()) if folder.exists() else wanted.name
+    return source_shape(source, wanted.revision)
 
 
 def _provenance(surveyed: AuditedSurvey) -> list[str]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from suffrage.evaluate import Scoring
+from suffrage.models import ItemProbe
 from suffrage.models.device import fast_dtype, gpu_name
 from suffrage.models.endpoint_settings import EndpointSettings
 from suffrage.models.hub import is_at_hand
 from suffrage.models.identity import model_shape, not_at_hand
+from suffrage.models.shape import ModelShape
 from suffrage.report.starts import start_sentences
 from suffrage.study.inputs import ComputedInputs, StudyInputs
 from suffrage.study.planning.held_out_power import power_warnings
@@ -24,6 +28,7 @@ from suffrage.study.planning.stage_work import (
     held_out_in_any,
     mean_prompt_length,
     probe_prompts,
+    reading_tokens,
     scored_prompts,
     training_places,
     work_by_stage,
@@ -297,6 +302,33 @@ def _requests_by_stage(inputs: StudyInputs) -> dict[Path, tuple[float, float, fl
             each = length + described_tokens(inputs, inputs.method(method))
             found[stage.folder] = (count, each, count * WRITTEN_TOKENS)
     return found
+
+
+def seconds_to_ask(
+    probes: Sequence[ItemProbe], scoring: Scoring, shape: ModelShape | None
+) -> float:
+    """About how long this machine takes to load a model and to read its answers by letter.
+
+    Parameters
+    ----------
+    probes : sequence of ItemProbe
+        The items, and as whom each is asked.
+    scoring : Scoring
+        The number format to compute in.
+    shape : ModelShape or None
+        Of the model; None where it is not known, and only the loading is counted.
+    """
+    if shape is None:
+        return LOADING_SECONDS
+    speed = matrix_speed(scoring.number_format) * _efficiency(scoring.number_format)
+    tokens = reading_tokens(probes, (), scoring)
+    return LOADING_SECONDS + 2 * shape.parameters * tokens / speed
+
+
+def seconds_to_request(probes: Sequence[ItemProbe], endpoint: EndpointSettings) -> float:
+    """About how long a server takes to answer items by letter: a request for each way of asking."""
+    requests = sum(len(probe.questions) for probe in probes)
+    return requests * REQUEST_SECONDS / endpoint.concurrency
 
 
 @dataclass(frozen=True)
