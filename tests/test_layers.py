@@ -32,6 +32,7 @@ LAYERS = [
     "survey",
 ]
 FOUNDATION = {
+    "arguments",
     "arrays",
     "errors",
     "plain_table",

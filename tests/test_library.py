@@ -364,9 +364,76 @@ def test_the_passage_on_asking_runs(
 
 
 @pytest.mark.parametrize("verb", [suffrage.run_study, suffrage.tune_study])
-def test_a_study_has_to_be_read_before_it_runs(verb: Any, town: Path) -> None:
-    with pytest.raises(InputError, match=r"study.yaml'; read its file with suffrage.read_study"):
-        verb(str(town / "study.yaml"))
+def test_a_study_has_to_be_read_before_it_runs(verb: Any) -> None:
+    with pytest.raises(InputError, match=r"is 'a/study.yaml'; give a study, as suffrage.read_stu"):
+        verb("a/study.yaml")
+
+
+# --- wrong types -----------------------------------------------------------------------------
+
+ARGUMENTS = [
+    (verb, one.name)
+    for verb in VERBS
+    for one in inspect.signature(getattr(suffrage, verb)).parameters.values()
+    if one.kind is not one.VAR_KEYWORD
+]
+
+
+@pytest.mark.parametrize(("verb", "wrong"), ARGUMENTS)
+def test_a_wrong_type_is_a_sentence_with_verb_and_argument(
+    verb: str, wrong: str, town: Path, survey: suffrage.Survey
+) -> None:
+    function = getattr(suffrage, verb)
+    right: dict[str, Any] = dict.fromkeys(inspect.signature(function).parameters, "text")
+    right |= {"survey": survey, "paths": ["runs"], "where": {}}
+    right |= {"study": suffrage.read_study(town / "study.yaml")}
+    right |= {"votes": suffrage.read_polis(town / "polis-export")}
+    if verb == "audit_models":
+        right["survey"] = "gss_spending"
+    needed = {
+        one.name: right[one.name]
+        for one in inspect.signature(function).parameters.values()
+        if one.default is one.empty and one.kind is not one.VAR_KEYWORD
+    }
+    with pytest.raises(InputError, match=rf"^{verb}: {wrong} is of type object; give .+\.$"):
+        function(**needed | {wrong: object()})
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: suffrage.read_survey(3), 'reader is 3; give the name of a reader, such as "lab'),
+        (lambda: suffrage.read_survey("labelled_file"), r'^read_survey\("labelled_file"\): path: '),
+        (lambda: suffrage.read_survey("labeled_file"), 'Did you mean "labelled_file"'),
+        (lambda: suffrage.compare_runs("runs/town"), "paths is 'runs/town'; give a list of fold"),
+        (lambda: suffrage.compare_runs(["a", 3]), r"paths\[1\] is 3; give a path"),
+        (lambda: suffrage.ask("m", "Which?", "Red"), "options is 'Red'; give a list of texts"),
+        (lambda: suffrage.audit_models([], "gss_spending"), "give at least one model"),
+        (lambda: suffrage.load_model("m", dtype="int8"), 'dtype is "int8"; give float32, bfloat16'),
+        (lambda: suffrage.HeldOut(by="itm"), r"^HeldOut: by: is 'itm'; must be 'item', 'topic' or"),
+        (lambda: suffrage.HeldOut(by="item"), "^HeldOut: by: item needs exactly one of share"),
+        (lambda: suffrage.Item(id="a", question="Which?"), r"^Item: options: is missing\.$"),
+    ],
+)
+def test_a_mistake_in_python_is_named_as_the_caller_wrote_it(call: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("wrong", [{"area": "north"}, {"Is tea good?": {"Yes": "most"}}])
+def test_answers_that_are_no_shares_describe_no_population(wrong: Any, town: Path) -> None:
+    with pytest.raises(InputError, match=r"give the share of each option by its text"):
+        suffrage.ask(town / "tiny-model", "Which?", ["Red", "Green"], as_=wrong)
+
+
+def test_what_is_no_list_but_can_be_gone_through_is_accepted(town: Path) -> None:
+    with pytest.raises(InputError, match="there is no run to compare"):
+        suffrage.compare_runs(town.glob("no-such-run"))
+
+
+def test_a_missing_argument_is_still_python_s_own_error() -> None:
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'reader'"):
+        suffrage.read_survey()  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("key", ["only", "force"])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from suffrage.align import Checkpoint
 from suffrage.align.checkpoint import MANIFEST, load_model_or_checkpoint
+from suffrage.arguments import FLAG, MAPPING, NOTHING, NUMBER, PATH, TEXT, Kind, a, several, takes
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, read_margins, read_people
 from suffrage.consult.groups.opinion_groups import GroupSettings
@@ -41,7 +42,7 @@ from suffrage.study.commands.auditing import (
     surveyed_by,
     surveyed_by_study,
 )
-from suffrage.study.schema import Study, read_study
+from suffrage.study.schema import A_STUDY, Study, read_study
 from suffrage.study.segmenting import study_value_set, with_value_sets
 from suffrage.study.stages import FOLDERS
 from suffrage.survey import Item
@@ -51,10 +52,21 @@ from suffrage.training_data.answers_in_context import Answered, persona_from
 if TYPE_CHECKING:
     import polars as pl
 
+# What the verbs below take, in the words of their messages.
+_NAMED_MODEL = a(str, Path, Checkpoint, words="a folder, a hub id, bundled:NAME or a Checkpoint")
+_LOADED_MODEL = Kind("what load_model returned", lambda given: hasattr(type(given), "choose"))
+_POPULATION = a(
+    str, ValueSet, Mapping, words="a population's name, a value set, or answers to other questions"
+)
+_VOTES = a(Conversation, Consultation, words="what read_polis or read_consultation returned")
+_MARGINS = a(WeightingSpec, words="a WeightingSpec")
+_TABLE = Kind("a Polars data frame", lambda given: type(given).__module__.startswith("polars."))
+_FORMATS = ("float32", "bfloat16", "float16")
 # Value sets of a run that are read for its questions; a run can have hundreds.
 MOST_READ = 12
 
 
+@takes(model=_NAMED_MODEL, dtype=TEXT, trust_remote_code=FLAG)
 def load_model(
     model: str | Path | Checkpoint, dtype: str = "float32", trust_remote_code: bool = False
 ) -> LanguageModel:
@@ -87,6 +99,8 @@ def load_model(
     >>> load_model("tiny-model").dtype
     'float32'
     """
+    if dtype not in _FORMATS:
+        raise InputError(f'load_model: dtype is "{dtype}"; give {", ".join(_FORMATS)}.')
     settings = LocalModelSettings(name=str(_folder(model)), trust_remote_code=trust_remote_code)
     return load_model_or_checkpoint(settings, dtype)
 
@@ -112,6 +126,13 @@ class ItemAnswer:
         return self.reading.refused
 
 
+@takes(
+    model=_NAMED_MODEL | _LOADED_MODEL,
+    question=a(str, Item, words="a question's text or an Item"),
+    options=several("a list of texts", TEXT),
+    as_=_POPULATION | NOTHING,
+    ordered=FLAG,
+)
 def ask(
     model: str | Path | Checkpoint | Answerer,
     question: str | Item,
@@ -190,6 +211,12 @@ def _item(question: str | Item, options: Sequence[str], ordered: bool) -> Item:
     return item_in_words(question, options, ordered)
 
 
+@takes(
+    model=_NAMED_MODEL,
+    as_=TEXT.but_say("a population's name") | NOTHING,
+    against=_NAMED_MODEL.but_say("another population's name, another model") | NOTHING,
+    study=A_STUDY | NOTHING,
+)
 def chat(
     model: str | Path | Checkpoint,
     as_: str | None = None,
@@ -351,6 +378,19 @@ def _names_a_model(text: str) -> bool:
     return Path(text).is_dir() or text.startswith(bundled.PREFIX) or is_hub_id(text)
 
 
+@takes(
+    models=PATH.but_say("a model's name or folder") | several("a list of them", PATH),
+    survey=a(Study, words="a study")
+    | PATH.but_say("the path of its file, a data file")
+    | TEXT.but_say("the name of a reader"),
+    by=TEXT.but_say("a demographic") | several("a list of them", TEXT),
+    out=PATH,
+    endpoint=TEXT.but_say("a server's address up to /v1") | NOTHING,
+    key=TEXT.but_say("the name of an environment variable") | NOTHING,
+    codebook=PATH | NOTHING,
+    options=MAPPING.but_say('a mapping such as {"wave": 10}') | NOTHING,
+    quiet=FLAG,
+)
 def audit_models(
     models: str | Path | Sequence[str | Path],
     survey: str | Path | Study,
@@ -410,6 +450,8 @@ def audit_models(
     ('tiny-model', 4)
     """
     named = [models] if isinstance(models, str | Path) else models
+    if not named:
+        raise InputError("audit_models: models is empty; give at least one model.")
     asked = dict(asked_model(str(name), endpoint, key) for name in named)
     if len(asked) < len(named):
         raise InputError("two of the models have one name; move one to a folder of another name.")
@@ -449,6 +491,16 @@ def _audited_groups(
     return None, surveyed_by(section, by)
 
 
+@takes(
+    votes=_VOTES,
+    groups=NUMBER | NOTHING,
+    moderated=TEXT.but_say('"drop" or "zero"'),
+    strict=FLAG,
+    resamples=NUMBER,
+    seed=NUMBER,
+    people=PATH | _TABLE | NOTHING,
+    margins=PATH | _MARGINS | NOTHING,
+)
 def find_opinion_groups(
     votes: Conversation | Consultation,
     groups: int | None = None,

@@ -6,10 +6,16 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Self, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import (
+    BaseModel,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from suffrage.errors import InputError, did_you_mean
 
@@ -148,13 +154,43 @@ def validated(schema: type[Settings], content: Any, source: str, under: str = ""
         A key is unknown, missing or wrong. The message names the key and what it may be.
     """
     try:
-        return schema.model_validate(content)
+        return schema.model_validate(content, context=_BY_KEY)
     except ValidationError as error:
-        # When a key is misspelt, another one is missing: the misspelt one is the mistake.
-        problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
-        place = _place(under, keys_of(problem, content))
-        file = f"{source}: " if source else ""
-        raise InputError(f"{file}{place}{_complaint(problem, schema, content)}") from error
+        raise _in_a_sentence(error, schema, content, source, under) from error
+
+
+def _in_a_sentence(
+    error: ValidationError, schema: type[BaseModel], content: Any, source: str, under: str = ""
+) -> InputError:
+    """The first mistake as a sentence that names the key and what it may be."""
+    # When a key is misspelt, another one is missing: the misspelt one is the mistake.
+    problem = min(error.errors(), key=lambda found: found["type"] != "extra_forbidden")
+    place = _place(under, keys_of(problem, content))
+    file = f"{source}: " if source else ""
+    return InputError(f"{file}{place}{_complaint(problem, schema, content)}")
+
+
+# Given where whoever validates names the key of a mistake.
+_BY_KEY = {"errors": "by key"}
+
+
+class MadeInPython(BaseModel):
+    """A part of a file that users of the library also make themselves, such as a `HeldOut`.
+
+    A mistake is then an InputError that names the class and the argument.
+    """
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _mistakes_are_sentences(
+        cls, content: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
+    ) -> Self:
+        try:
+            return handler(content)
+        except ValidationError as error:
+            if info.context is _BY_KEY:
+                raise
+            raise _in_a_sentence(error, cls, content, cls.__name__) from error
 
 
 # How Pydantic names the type that it tried: "constrained-int", "list[int]", "Model", "int".

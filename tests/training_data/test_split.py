@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from suffrage.errors import InputError
 from suffrage.survey import Item
@@ -145,5 +144,5 @@ def test_topics_are_needed_to_hold_out_by_topic() -> None:
 def test_held_out_sections_that_contradict_themselves_are_refused(
     section: dict[str, object],
 ) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(InputError, match=r"^HeldOut: "):
         HeldOut.model_validate(section)

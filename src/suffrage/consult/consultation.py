@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from suffrage import storage
+from suffrage.arguments import PATH, takes
 from suffrage.consult.votes import VoteMatrix, from_events
 from suffrage.errors import InputError
 from suffrage.plurals import plural
@@ -263,6 +264,7 @@ def write_consultation(consultation: Consultation, folder: Path) -> None:
     storage.write_folder(folder, fill, private=True)
 
 
+@takes(folder=PATH)
 def read_consultation(folder: str | Path) -> Consultation:
     """Read a consultation: its statements, votes, answers, comparisons and reactions.
 

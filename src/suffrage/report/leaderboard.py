@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import storage
+from suffrage.arguments import FLAG, PATH, TEXT, several, takes
 from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate.compare import (
     Leaderboard,
@@ -83,6 +84,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     ]
 
 
+@takes(paths=several("a list of folders", PATH), measure=TEXT, across_models=FLAG)
 def compare_runs(
     paths: Sequence[str | Path], measure: str = "fit", across_models: bool = False
 ) -> RunComparison:

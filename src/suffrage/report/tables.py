@@ -16,6 +16,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from suffrage import storage
+from suffrage.arguments import PATH, takes
 from suffrage.errors import InputError
 from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.fit import SIDES
@@ -90,6 +91,7 @@ def write_result_files(results: Results, folder: Path) -> None:
         storage.write_text(folder / name, text)
 
 
+@takes(path=PATH)
 def read_results(path: str | Path) -> Results:
     """Read what a finished run found.
 

@@ -12,6 +12,7 @@ from typing import Any
 from suffrage import storage
 from suffrage.align.launch import check_launches
 from suffrage.align.sampled_groups import GroupOptions, vllm_settings
+from suffrage.arguments import FLAG, NOTHING, PATH, TEXT, takes
 from suffrage.errors import naming_file, require_installed
 from suffrage.evaluate import Answers, Results
 from suffrage.models.cache import AnswerStore
@@ -22,7 +23,7 @@ from suffrage.study.inputs import StudyInputs
 from suffrage.study.models_at_hand import ModelsAtHand
 from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress, note
-from suffrage.study.schema import Study, ValueSetSpec, check_is_study, read_study_source
+from suffrage.study.schema import A_STUDY, Study, ValueSetSpec, read_study_source
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.sources import built_value_set
 from suffrage.study.stage_outputs import (
@@ -63,6 +64,13 @@ class FinishedRun:
     computed: tuple[str, ...]
 
 
+@takes(
+    study=A_STUDY,
+    only=TEXT | NOTHING,
+    force=TEXT | NOTHING,
+    quiet=FLAG,
+    launcher=PATH | NOTHING,
+)
 def run_study(
     study: Study,
     only: StageKind | None = None,
@@ -106,13 +114,12 @@ def run_study(
     >>> [method.name for method in finished.results.methods]
     ['uniform', 'average', 'nearest', 'base', 'prompt', 'ceiling']
     """
-    check_is_study(study, "run_study")
     only, force = stage_kind(only, "only"), stage_kind(force, "force")
     with only_run_in(study.output):
         wiring = wire(with_value_sets(study))
         if force:
             _forget(wiring, force)
-        run = StudyRun(wiring, only, launcher)
+        run = StudyRun(wiring, only, None if launcher is None else Path(launcher))
         # The checks a user can fail come before anything long.
         run.check_means()
         if run.has_left(*wiring.sources.values(), *wiring.value_sets.values()):

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.align.combined import COMBINED, SURVEY
+from suffrage.arguments import PATH, a, takes
 from suffrage.errors import InputError, did_you_mean, naming_file
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
 from suffrage.models.endpoint_settings import EndpointSettings, check_no_secrets
@@ -525,14 +526,11 @@ def study_representativeness(study: Study) -> Representativeness:
         return weighted(read_survey(section, study.folder), study.weights)[1]
 
 
-def check_is_study(given: object, verb: str) -> None:
-    """Refuse what is not a study, such as the path of one. Raises InputError."""
-    if not isinstance(given, Study):
-        raise InputError(
-            f"{verb} takes a study and not {given!r}; read its file with suffrage.read_study first."
-        )
+# What verbs that run a study take.
+A_STUDY = a(Study, words="a study, as suffrage.read_study reads it from its file")
 
 
+@takes(path=PATH)
 def read_study(path: str | Path) -> Study:
     """Read and check the file that declares a study.
 

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from suffrage.errors import InputError, did_you_mean
+from suffrage.settings import MadeInPython
 
 
 class NonResponse(IntEnum):
@@ -64,7 +65,7 @@ class Option(BaseModel):
         return str(code) if isinstance(code, int | float) else code
 
 
-class Item(BaseModel):
+class Item(MadeInPython):
     """One survey question with its options, in the order the questionnaire gives them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -13,6 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from suffrage import registry, settings
+from suffrage.arguments import MAPPING, PATH, TEXT, takes
 from suffrage.errors import InputError, naming_file
 from suffrage.plurals import plural
 from suffrage.survey.codebook import Item, NonResponse
@@ -165,6 +166,11 @@ def positions(
     return found_positions.fill_null(missing).alias(item.id)
 
 
+@takes(
+    reader=TEXT.but_say('the name of a reader, such as "labelled_file",')
+    | MAPPING.but_say("what a study has under `survey:`"),
+    folder=PATH,
+)
 def read_survey(
     reader: str | Mapping[str, Any], folder: str | Path = ".", **options: Any
 ) -> Survey:
@@ -200,14 +206,29 @@ def read_survey(
     >>> survey.codebook["roads"].texts
     ('Too little', 'About right', 'Too much')
     """
-    given = {"reader": reader} if isinstance(reader, str) else reader
-    found = read_survey_or_table({**given, **options}, Path(folder))
+    if isinstance(reader, str):
+        with _named_as_arguments(reader):
+            found = read_survey_or_table({"reader": reader, **options}, Path(folder))
+    else:
+        found = read_survey_or_table({**reader, **options}, Path(folder))
     if isinstance(found, PublishedTable):
         raise InputError(
             f"survey: {found.provenance.reader} reads a table of published shares, and this needs "
             "respondents' answers."
         )
     return found
+
+
+@contextmanager
+def _named_as_arguments(reader: str) -> Iterator[None]:
+    """Within the block, errors about a key of a study's `survey:` name the argument instead."""
+    try:
+        yield
+    except InputError as error:
+        said = str(error)
+        if not said.startswith("survey."):
+            raise
+        raise type(error)(f'read_survey("{reader}"): {said.removeprefix("survey.")}') from error
 
 
 def read_survey_or_table(section: Mapping[str, Any], folder: Path) -> Survey | PublishedTable:

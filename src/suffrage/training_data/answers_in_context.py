@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -209,6 +210,7 @@ def persona_from(
             return population.description
         known = known_items(population.items, item_clusters(population.items))
         return Describer(settings, frozenset(known), known, 0).fixed(population)
+    _check_answered(population)
     answers = tuple(
         GivenAnswer(question, question, shares_in_words(list(shares), list(shares.values())))
         for question, shares in population.items()
@@ -217,6 +219,20 @@ def persona_from(
         raise InputError("no answers describe the population; give at least one.")
     count = len(answers) if settings is None else settings.answers
     return AnsweredPersona(None, answers, count, {})
+
+
+def _check_answered(population: Answered) -> None:
+    """Refuse answers that are not shares by option by question. Raises InputError naming one."""
+    for question, shares in population.items():
+        if not (
+            isinstance(shares, Mapping)
+            and all(isinstance(option, str) for option in [question, *shares])
+            and all(isinstance(share, Real) for share in shares.values())
+        ):
+            raise InputError(
+                f"a population's answer to {question!r} is {shares!r}; give the share of each "
+                'option by its text, such as {"Too little": 0.7, "Too much": 0.3}.'
+            )
 
 
 def persona_of(value_set: ValueSet, described: Mapping[str, Persona]) -> Persona:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from suffrage import settings, storage
+from suffrage.arguments import FLAG, NOTHING, NUMBER, a, several, takes
 from suffrage.errors import InputError
 from suffrage.survey import Item, Survey
 from suffrage.text_overlap import (
@@ -38,7 +39,7 @@ HELD_BACK_SEED = 1_000_003
 Regime = Literal["question", "topic", "survey"]
 
 
-class HeldOut(BaseModel):
+class HeldOut(settings.MadeInPython):
     """The study's `held_out` section: which items are never trained on.
 
     Items that belong together stay together.
@@ -196,6 +197,13 @@ class TrainedBefore:
     batteries: Mapping[str, str] = field(default_factory=dict)
 
 
+@takes(
+    survey=a(Survey, words="a survey") | several("a list of items", a(Item, words="an Item")),
+    held_out=a(HeldOut, words="a HeldOut") | NOTHING,
+    seed=NUMBER,
+    to_train=FLAG,
+    before=a(TrainedBefore, words="a TrainedBefore") | NOTHING,
+)
 def split_items(
     survey: Survey | Sequence[Item],
     held_out: HeldOut | None = None,

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from suffrage.arguments import NOTHING, NUMBER, PATH, TEXT, takes
 from suffrage.consult.csv_files import read_csv_as_text, restored
 from suffrage.consult.polis.conversation import Conversation, PolisStatement, sorted_log
 from suffrage.consult.polis.read_api import (
@@ -49,6 +50,7 @@ COUNTED = ("voters", "voters-in-conv", "commenters", "comments", "groups")
 FIRST_MILLISECONDS = 100_000_000_000
 
 
+@takes(folder=PATH, prefix=TEXT | NOTHING, agree=NUMBER.but_say("1, -1") | NOTHING)
 def read_polis(
     folder: str | Path, prefix: str | None = None, agree: int | None = None
 ) -> Conversation:

@@ -14,11 +14,12 @@ import yaml
 from suffrage import storage
 from suffrage.align.checkpoint import MANIFEST, TRAINED_QUESTIONS
 from suffrage.align.training import LOG
+from suffrage.arguments import FLAG, NOTHING, NUMBER, TEXT, Kind, takes
 from suffrage.errors import InputError, TrainingDivergedError
 from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress
 from suffrage.study.run import StudyRun
-from suffrage.study.schema import MethodSpec, Study, check_is_study
+from suffrage.study.schema import A_STUDY, MethodSpec, Study
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.stages import Stage, only_run_in
 from suffrage.study.trials import Sweep, TuningTrial, sweep_of, trials_of
@@ -133,6 +134,14 @@ class Tuning:
         }
 
 
+@takes(
+    study=A_STUDY,
+    method=TEXT | NOTHING,
+    steps=NUMBER | NOTHING,
+    trials=NUMBER | NOTHING,
+    quiet=FLAG,
+    before=Kind("a function", callable) | NOTHING,
+)
 def tune_study(
     study: Study,
     method: str | None = None,
@@ -182,7 +191,6 @@ def tune_study(
         ...
     suffrage.errors.InputError: study.yaml: no method holds questions back for validation, ...
     """
-    check_is_study(study, "tune_study")
     sweep = sweep_of(study, method, steps, trials)
     listed = trials_of(sweep, study.seeds[0], study.source.name)
     with only_run_in(study.output):

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from pydantic import ValidationError
 
 from suffrage import storage
 from suffrage.errors import InputError
@@ -238,9 +237,9 @@ def _item(
             measures=book.measures(entry.id),
             most=book.most(entry),
         )
-    except ValidationError as error:
-        reason = error.errors()[0]["msg"].removeprefix("Value error, ")
-        raise InputError(f"{key.removesuffix('.options')}: {reason}.") from error
+    except InputError as error:
+        reason = str(error).removeprefix("Item: ")
+        raise InputError(f"{key.removesuffix('.options')}: {reason}") from error
 
 
 def _options_from_labels(

@@ -1,0 +1,129 @@
+"""What the library's verbs accept, so that a wrong type is a sentence and no traceback."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import wraps
+from inspect import signature
+from numbers import Integral
+from os import PathLike
+from typing import ParamSpec, TypeVar
+
+from suffrage.errors import InputError
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What an argument may be."""
+
+    # For the message: "give ...".
+    words: str
+    accepts: Callable[[object], bool]
+    # What each element of a list may be; None where that is not checked.
+    each: Kind | None = None
+
+    def __or__(self, other: Kind) -> Kind:
+        """Either of two."""
+        return Kind(
+            f"{self.words} or {other.words}",
+            lambda given: self.accepts(given) or other.accepts(given),
+            self.each or other.each,
+        )
+
+    def but_say(self, words: str) -> Kind:
+        """The same, called otherwise."""
+        return replace(self, words=words)
+
+
+def a(*types: type, words: str) -> Kind:
+    """An object of one of these types.
+
+    Examples
+    --------
+    >>> a(int, float, words="a number").accepts("3")
+    False
+    """
+    return Kind(words, lambda given: isinstance(given, types))
+
+
+def several(words: str, each: Kind) -> Kind:
+    """A list or another iterable of elements, which a single text or a mapping is not."""
+    return Kind(
+        words,
+        lambda given: isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping),
+        each,
+    )
+
+
+NOTHING = a(type(None), words="None")
+TEXT = a(str, words="a text")
+PATH = a(str, PathLike, words="a path")
+NUMBER = a(Integral, words="a whole number")  # type: ignore[type-abstract]
+# NumPy's own truth values, of either name, count as well, and NumPy is not imported for them.
+FLAG = Kind(
+    "True or False",
+    lambda given: isinstance(given, int) or type(given).__name__ in ("bool", "bool_"),
+)
+MAPPING = a(Mapping, words="a mapping")  # type: ignore[type-abstract]
+
+
+def takes(
+    **kinds: Kind,
+) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    """Let a verb refuse arguments of a wrong type.
+
+    Parameters
+    ----------
+    **kinds
+        What each argument may be, by its name. Others are not checked.
+
+    Examples
+    --------
+    >>> @takes(folder=PATH)
+    ... def read_things(folder: str) -> None: ...
+    >>> read_things(3)
+    Traceback (most recent call last):
+    suffrage.errors.InputError: read_things: folder is 3; give a path.
+    """
+
+    def checked(verb: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+        known = signature(verb)
+
+        @wraps(verb)
+        def call(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
+            try:
+                found = known.bind(*args, **given).arguments
+            except TypeError:
+                return verb(*args, **given)  # Python itself says which argument is missing
+            for name, kind in kinds.items():
+                if name in found:
+                    check_argument(f"{verb.__name__}: {name}", found[name], kind)
+            return verb(*args, **given)
+
+        return call
+
+    return checked
+
+
+def check_argument(name: str, given: object, kind: Kind) -> None:
+    """Refuse an argument that is not of its kind, or an element of a list that is not.
+
+    Raises InputError that names the argument, what was given and what may be.
+    """
+    if not kind.accepts(given):
+        raise InputError(f"{name} {_shown(given)}; give {kind.words}.")
+    if kind.each is not None and isinstance(given, Sequence) and not isinstance(given, str):
+        for place, one in enumerate(given):
+            check_argument(f"{name}[{place}]", one, kind.each)
+
+
+def _shown(given: object) -> str:
+    """What was given, in a few words."""
+    if given is None or isinstance(given, str | int | float | PathLike):
+        return f"is {reprlib.repr(given)}"
+    return f"is of type {type(given).__name__}"
