@@ -105,6 +105,15 @@ def test_there_is_no_total_where_the_model_is_not_known(write_study: Write) -> N
     assert known["seconds_left"] > 0 and "Measured: this machine" in known["notes"][0]
 
 
+def test_a_method_that_changes_no_weights_is_not_said_to_train_an_adapter(
+    write_study: Write,
+) -> None:
+    plan = hardware_plan(read_study(write_study(methods=["factors"])))
+    assert {machine.adapting for machine in plan.machines} == {""}
+    plan = hardware_plan(read_study(write_study(methods=["factors", *METHODS])))
+    assert {machine.adapting for machine in plan.machines} == {"lora"}
+
+
 def test_full_fine_tuning_holds_sixteen_bytes_a_parameter() -> None:
     shape, step = SIZES["32B"], StepSize(800, 80)
     full = step_bytes(shape, "full", step, 2, 16, recomputed=True, padded=False)
@@ -173,5 +182,10 @@ def test_the_command_prints_and_says_that_it_is_an_estimate(write_study: Write) 
     assert len(found["rows"]) == 3 * 3 * 3 * 2 and found["rows"][0]["money"] is None
     assert [machine["model"] for machine in found["machines"]] == ["7B", "14B", "32B"]
     assert "0.001" not in shown and " 0.0 " not in shown
+    assert "in place of the study's own" in " ".join(shown.split()) and "--price says" not in shown
+    free = CliRunner().invoke(app, ["plan", path, "--gpus"]).output
+    assert "--price says what one GPU costs" in " ".join(free.split())
+    wrong = CliRunner().invoke(app, ["plan", path, "--price", "2"])
+    assert isinstance(wrong.exception, InputError) and "goes with --gpus" in str(wrong.exception)
     with pytest.raises(InputError, match="trains no method"):
         hardware_plan(read_study(write_study(methods=["base"])))

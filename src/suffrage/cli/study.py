@@ -9,6 +9,7 @@ import typer
 
 import suffrage
 from suffrage.cli.options import AsJson, StudyPath, comma_separated, print_json, print_rich, say
+from suffrage.errors import InputError
 from suffrage.study.stages import ORDER
 
 STAGES = ", ".join(ORDER)
@@ -93,7 +94,12 @@ def plan_command(
         ),
     ] = False,
     price: Annotated[
-        float | None, typer.Option(help="The cost of a GPU hour, with --gpus.", min=0)
+        float | None,
+        typer.Option(
+            help="What one GPU costs for an hour, with --gpus; in the currency of the study's "
+            "`price`, or USD.",
+            min=0,
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -106,6 +112,11 @@ def plan_command(
     """
     from suffrage.study.planning.plan import plan_study
 
+    if price is not None and not gpus:
+        raise InputError(
+            "--price goes with --gpus. For this machine, write its price into the study: "
+            "`price: {per_hour: 0.50}`."
+        )
     if gpus:
         from suffrage.study.planning.hardware import hardware_plan, hardware_table
 

@@ -111,6 +111,7 @@ class Machine:
     model: str
     gpu: str
     gpus: int
+    # The ways in which the study's methods train, in the words of ADAPTING; empty where none does.
     adapting: str
     memory_bytes: float  # of the hungriest method
     disk_bytes: float
@@ -233,6 +234,8 @@ def _machine(
 ) -> Machine:
     """The machine with the fewest GPUs, and of those the slowest, on which every method fits."""
     own = {spec.name: _own_adapting(spec) for spec in study.methods}
+    # Methods that change the model's weights, or add to them.
+    changed = {spec.name for spec in study.methods if trainings[spec.name] and not spec.method.load}
     wanted = [row for row in rows if row.model == size and row.adapting == own[row.method]]
     found = []
     for place, key in enumerate(GPUS):
@@ -248,7 +251,7 @@ def _machine(
         size,
         key,
         rented,
-        ", ".join(dict.fromkeys(own[row.method] for row in here if trainings[row.method])),
+        ", ".join(dict.fromkeys(own[row.method] for row in here if row.method in changed)),
         max(row.memory_bytes for row in here),
         _disk_bytes(study, size, trainings),
         hours,
@@ -288,7 +291,7 @@ def hardware_table(plan: HardwarePlan, currency: str) -> Any:
     from suffrage.plain_table import PlainTable
 
     table = PlainTable(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for column in ("Model", "Smallest machine", "Adapting"):
+    for column in ("Model", "Smallest machine", "Trained"):
         table.add_column(column, no_wrap=True)
     for column in ("Memory", "Disk", "Hours", "Money"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -297,16 +300,22 @@ def hardware_table(plan: HardwarePlan, currency: str) -> Any:
         table.add_row(
             machine.model,
             f"{machine.gpus} x {GPUS[machine.gpu].name}",
-            machine.adapting,
+            machine.adapting or "–",
             f"{ceil(machine.memory_bytes / 1e9)} GB",
             f"{ceil(machine.disk_bytes / 1e9)} GB",
             f"{machine.hours_to_plan:.1f}",
             money,
         )
-    note = (
-        "The whole study: models loaded, trained, asked and evaluated, one after another. "
+    notes = [
+        "The whole study with a model of each size in place of the study's own: models loaded, "
+        "trained, asked and evaluated, one after another. `suffrage plan` without --gpus plans the "
+        "study's own model on this machine.",
         "Estimated, not measured: data-sheet speed (dense bfloat16) times "
         f"{REACHED:.0%}, activations recomputed; hours are rounded up to a tenth. Answers written "
-        "by plain generation take longer than that. Every method on every GPU: --json."
-    )
-    return Group(table, Text(f"\n{note}", style="dim"))
+        "by plain generation take longer than that.",
+        "lora and qlora train an adapter, full trains all weights: a method's `adapter:` says "
+        "which. Every method on every GPU, each way: --json.",
+    ]
+    if all(machine.money is None for machine in plan.machines):
+        notes.append("--price says what one GPU costs for an hour, and gives the money.")
+    return Group(table, *(Text(f"\n{note}", style="dim") for note in notes))
