@@ -5,9 +5,13 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from email import message_from_bytes
 from pathlib import Path
 
 import pytest
+import yaml
+
+import suffrage
 
 ROOT = Path(__file__).parents[1]
 # What only a checkout of the repository needs.
@@ -49,6 +53,35 @@ def test_a_wheel_holds_every_tracked_file_of_the_package(tracked: list[str], bui
     held = set(zipfile.ZipFile(wheel).namelist())
     package = [name.removeprefix("src/") for name in tracked if name.startswith("src/suffrage/")]
     assert package and [name for name in package if name not in held] == []
+
+
+def test_the_wheel_the_citation_and_the_package_say_the_same_of_themselves(built: Path) -> None:
+    (wheel,) = built.glob("*.whl")
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    said = message_from_bytes(archive.read(name))
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert said["Version"] == cited["version"] == suffrage.__version__
+    assert said["License-Expression"] == cited["license"]
+    assert said["Author"] == ", ".join(author["name"] for author in cited["authors"])
+    assert said["Name"].lower() in cited["title"].lower()
+    addresses = {url.partition(", ")[2] for url in said.get_all("Project-URL", [])}
+    assert {cited[key] for key in ("url", "repository-code") if key in cited} <= addresses
+
+
+def test_a_release_sets_the_version_wherever_it_is_said(tmp_path: Path) -> None:
+    """The lines of scripts/release that do so, on copies of the files."""
+    lines = (ROOT / "scripts" / "release").read_text().splitlines()
+    said = [line for line in lines if line.startswith("sed ") and "CHANGELOG" not in line]
+    files = [line.split()[-1] for line in said]
+    assert len(said) >= 3, "the wheel's, the citation's and the package's own"
+    for file in files:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, tmp_path / file)
+    script = "\n".join(["set -eu", "version=99.8.7", *said])
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    for file in files:
+        assert "99.8.7" in (tmp_path / file).read_text(), file
 
 
 def test_a_wheel_holds_every_example_study(tracked: list[str], built: Path) -> None:
