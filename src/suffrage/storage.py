@@ -128,9 +128,12 @@ def atomic_path(target: Path, private: bool = False) -> Iterator[Path]:
 
 
 def write_text(target: Path, text: str, private: bool = False) -> None:
-    """Write a text file in UTF-8, all or nothing; `private` as in `atomic_path`."""
+    """Write a text file in UTF-8, all or nothing; `private` as in `atomic_path`.
+
+    Ends of lines stay as they are, so that a file has the same bytes and hash on every system.
+    """
     with atomic_path(target, private) as draft:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(target: Path, content: Any, private: bool = False) -> None:

@@ -1,5 +1,6 @@
 """A published folder: whole, readable without the run, and without a trace of who trained."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -8,15 +9,17 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from suffrage.align.checkpoint import Checkpoint
+from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.library import ask, load_model
 from suffrage.publish.citation import citation_file
 from suffrage.publish.collection import BASE, publish_run
 from suffrage.publish.dataset import shares_table
 from suffrage.publish.merging import merge_checkpoint
-from suffrage.publish.receipt import RepresentationReceipt, verify
+from suffrage.publish.receipt import RECEIPT, RepresentationReceipt, sealed_files, verify
 from suffrage.report.summary import board_summary
 from suffrage.report.tables import read_results
 
@@ -50,6 +53,113 @@ def test_a_published_folder_verifies_and_has_all_that_it_lists(published: Path) 
         assert verdict.question in text and f"{verdict.verdict}." in text
 
 
+def found_out(folder: Path, seal: str | None = None) -> list[str]:
+    """What `verify` finds wrong, also where the receipt itself cannot be read."""
+    try:
+        return list(verify(folder, seal).problems)
+    except InputError as error:
+        return [str(error)]
+
+
+@pytest.fixture
+def copy(published: Path, tmp_path: Path) -> Path:
+    """A copy of the published folder, to be changed."""
+    return Path(shutil.copytree(published, tmp_path / "copy"))
+
+
+def files_of(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+@pytest.mark.slow
+def test_every_changed_byte_of_a_published_folder_is_found_with_its_file(copy: Path) -> None:
+    names = files_of(copy)
+    assert {name.split("/")[0] for name in names} >= {
+        *("index.html", "README.md", "report.html", "results.json", "checkpoints", "dataset"),
+        *("value_sets", "splits", "records", "answers", "results", BASE, "CITATION.cff"),
+        "receipt.json",
+    }
+    for name in names:
+        path = copy / name
+        content = path.read_bytes()
+        for position in {0, len(content) // 2, len(content) - 1}:
+            changed = bytearray(content)
+            changed[position] ^= 1
+            path.write_bytes(changed)
+            problems = found_out(copy)
+            assert any(name in problem for problem in problems), f"{name} at byte {position}"
+        path.write_bytes(content)
+    assert not found_out(copy)
+
+
+@pytest.mark.slow
+def test_a_missing_renamed_or_added_file_is_found_whichever_it_is(copy: Path) -> None:
+    for name in files_of(copy):
+        (copy / name).rename(copy / f"{name}.old")
+        problems = found_out(copy)
+        assert any(problem.startswith(f"{name}: is missing") for problem in problems) or (
+            name == "receipt.json" and "there is no receipt.json" in problems[0]
+        )
+        if name != "receipt.json":
+            assert any(p.startswith(f"{name}.old: is not in the receipt") for p in problems)
+        (copy / f"{name}.old").rename(copy / name)
+    for name in ("added.txt", ".hidden", "dataset/more.csv", "new/folder/weights.safetensors"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).touch()
+        assert found_out(copy) == [f"{name}: is not in the receipt; somebody added it."]
+        (copy / name).unlink()
+    assert not found_out(copy)
+
+
+@pytest.mark.slow
+def test_a_whole_folder_that_is_missing_or_a_link_is_found(copy: Path, tmp_path: Path) -> None:
+    folders = [p for p in copy.iterdir() if p.is_dir()]
+    parts = [copy / part.place for part in RepresentationReceipt.read(copy).parts if part.place]
+    for folder in {*folders, *(part for part in parts if part.is_dir())}:
+        folder.rename(tmp_path / "away")
+        problems = found_out(copy)
+        place = folder.relative_to(copy).as_posix()
+        assert any(problem.startswith(f"{place}/") for problem in problems), place
+        (tmp_path / "away").rename(folder)
+    (tmp_path / "elsewhere").mkdir()
+    (copy / "checkpoints" / "another").symlink_to(tmp_path / "elsewhere")
+    assert found_out(copy) == [
+        "checkpoints/another: is not in the receipt; somebody added it.",
+    ]
+
+
+@pytest.mark.slow
+def test_only_the_publisher_s_seal_finds_a_receipt_that_somebody_replaced(copy: Path) -> None:
+    published_seal = verify(copy).seal
+    receipt = RepresentationReceipt.read(copy)
+    (copy / "README.md").write_text("Another card.")
+    files = {**receipt.files, **sealed_files(copy, ["README.md"])}
+    (copy / RECEIPT).write_text(dataclasses.replace(receipt, files=files).text)
+    assert not found_out(copy), "the receipt cannot vouch for itself"
+    assert "its seal is another than the one given" in found_out(copy, published_seal)[0]
+    assert not found_out(copy, f" {verify(copy).seal.upper()}\n")
+    assert "64 digits and letters" in found_out(copy, published_seal[:16])[0]
+    shown = CliRunner().invoke(app, ["verify", str(copy), "--seal", published_seal])
+    assert shown.exit_code == 1 and "its seal is another" in shown.output
+    shown = CliRunner().invoke(app, ["verify", str(copy), "--seal", verify(copy).seal])
+    assert shown.exit_code == 0 and "(as given)" in shown.output
+
+
+@pytest.mark.slow
+def test_what_the_hub_s_tools_add_is_ignored_and_said(copy: Path) -> None:
+    for name in (".gitattributes", ".cache/huggingface/download/README.md.metadata", ".git/HEAD"):
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("x")
+    found = verify(copy)
+    assert not found.problems
+    assert list(found.ignored) == [".cache/huggingface", ".git", ".gitattributes"]
+    shown = CliRunner().invoke(app, ["verify", str(copy)])
+    assert shown.exit_code == 0 and "Ignored    .gitattributes" in shown.output
+    for name in ("dataset/.gitattributes", ".cache/more"):
+        (copy / name).write_text("x")
+    assert len(found_out(copy)) == 2
+
+
 @pytest.mark.slow
 def test_no_respondents_rows_and_no_path_of_the_trainer_are_in_it(
     published: Path, small_run: Path, tiny_model: Path
@@ -63,10 +173,7 @@ def test_no_respondents_rows_and_no_path_of_the_trainer_are_in_it(
 
 
 @pytest.mark.slow
-def test_rows_put_back_are_compared_with_the_receipt(
-    published: Path, small_run: Path, tmp_path: Path
-) -> None:
-    copy = Path(shutil.copytree(published, tmp_path / "copy"))
+def test_rows_put_back_are_compared_with_the_receipt(copy: Path, small_run: Path) -> None:
     shutil.copytree(small_run / "survey", copy / "survey", symlinks=True)
     for link in (copy / "survey").iterdir():
         if link.is_symlink():
@@ -117,6 +224,25 @@ def test_a_merged_model_is_an_ordinary_one_and_answers_as_the_adapter(
     )
     with pytest.raises(InputError, match="nothing to merge"):
         merge_checkpoint(tmp_path / "merged", tmp_path / "again")
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_an_unfinished_run_is_merged_with_a_card_of_its_own(
+    run: Path, tmp_path: Path
+) -> None:
+    source = checkpoint_of(run)
+    (source / RECEIPT).unlink()
+    for card in ("base_model: /home/somebody/model\n", None):
+        (source / "README.md").unlink()
+        if card:
+            (source / "README.md").write_text(card)
+        out = tmp_path / f"merged-{card is None}"
+        shown = CliRunner().invoke(app, ["merge", str(source), str(out)])
+        assert shown.exit_code == 0, shown.exception
+        assert f'from_pretrained("{out}")' in shown.output and "MB, float32)" in shown.output
+        found = (out / "README.md").read_text()
+        assert "merged into its base model" in found and "/home/somebody" not in found
+        (source / "README.md").touch()
 
 
 @pytest.mark.slow

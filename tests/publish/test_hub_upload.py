@@ -7,14 +7,19 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from suffrage.cli import app
 from suffrage.errors import InputError
+from suffrage.publish.collection import publish_run, published_before
 from suffrage.publish.hub_upload import push_to_hub
+from suffrage.publish.receipt import RECEIPT, RepresentationReceipt
 
 REPOSITORY = "town/voices"
 
@@ -140,6 +145,8 @@ def test_without_a_token_or_a_right_it_says_so_and_the_folder_stays(
     hub.refuses = False
     again = publish(small_run, folder, hub, "hf_strong")
     assert again.returncode == 0 and hub.files, "the same command tries again"
+    assert f"As before  {folder}" in again.stdout
+    assert f"Fetch      hf download {REPOSITORY} --local-dir published" in again.stdout
 
 
 @pytest.mark.slow
@@ -148,3 +155,51 @@ def test_a_run_and_a_name_that_is_none_are_not_uploaded(small_run: Path) -> None
         push_to_hub(small_run, "no name")
     with pytest.raises(InputError, match="not a published folder"):
         push_to_hub(small_run, REPOSITORY)
+
+
+@pytest.mark.slow
+def test_a_hub_that_cannot_be_reached_is_said_to_be_so(
+    small_run: Path, tmp_path: Path, hub: Hub
+) -> None:
+    hub.shutdown()
+    hub.server_close()
+    done = publish(small_run, tmp_path / "published", hub, "hf_secret")
+    assert done.returncode == 1 and "the hub could not be reached" in done.stderr
+    assert "Traceback" not in done.stderr and "same command tries again" in done.stderr
+
+
+def refused(*words: object) -> str:
+    """Why the command refuses, without a hub."""
+    shown = CliRunner().invoke(app, ["publish", *(str(word) for word in words)])
+    assert isinstance(shown.exception, InputError), shown.output
+    return str(shown.exception)
+
+
+@pytest.mark.slow
+def test_options_that_would_change_nothing_are_refused_before_anything_is_written(
+    run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "published"
+    assert "write owner/name" in refused(run, folder, "--hub", "town")
+    assert "--public goes with --hub" in refused(run, folder, "--public")
+    assert not folder.exists()
+    publish_run(run, folder)
+    for option in (["--author", "The town"], ["--no-base"]):
+        assert f"{folder} was published before" in refused(
+            run, folder, "--hub", REPOSITORY, *option
+        )
+
+
+@pytest.mark.slow
+def test_a_folder_of_another_run_is_not_uploaded_in_its_place(run: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "published"
+    publish_run(run, folder)
+    assert published_before(run, folder).receipt == RepresentationReceipt.read(folder)
+    receipt = RepresentationReceipt.read(run)
+    parts = [
+        replace(part, place=f"{part.place}0") if part.kind == "records" else part
+        for part in receipt.parts
+    ]
+    (run / RECEIPT).write_text(replace(receipt, parts=parts).text)
+    assert "was not published from" in refused(run, folder, "--hub", REPOSITORY)
+    assert "is not a published folder" in refused(run, run, "--hub", REPOSITORY)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,39 @@ def test_records_of_another_run_do_not_fit_even_with_hashes_made_anew(run: Path)
     assert problems == ([f"{records.name}: its content is not what the receipt says it is."]), (
         "and nothing else, for every byte is as the new receipt says"
     )
+    (run / records.place / "records.json").write_text("{}")
+    files = {**receipt.files, **sealed_files(run, [records.place])}
+    (run / RECEIPT).write_text(replace(receipt, files=files).text)
+    (problem,) = verify(run).problems
+    assert problem.startswith(f"{records.name}: its files cannot be read (")
+
+
+@pytest.mark.slow
+def test_a_receipt_of_another_version_of_suffrage_is_as_good(run: Path) -> None:
+    receipt = replace(RepresentationReceipt.read(run), made_with="suffrage 0.0.9")
+    (run / RECEIPT).write_text(receipt.text)
+    found = verify(run)
+    assert not found.problems and found.seal == receipt.seal
+
+
+@pytest.mark.slow
+def test_another_end_of_line_in_the_receipt_is_a_changed_byte(run: Path) -> None:
+    content = (run / RECEIPT).read_bytes()
+    for end in (b"\r", b"\r\n"):
+        (run / RECEIPT).write_bytes(content.replace(b"\n", end, 1))
+        assert verify(run).problems == [f"{RECEIPT}: was changed after it was written."]
+
+
+def test_a_receipt_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+    sound = RepresentationReceipt("s", "checkpoint", ".", [], [], {}, ["a"])
+    for wrong in (
+        replace(sound, whole=["a", "b"]),
+        replace(sound, root=3),  # type: ignore[arg-type]
+        replace(sound, parts=[ReceiptPart("a", "survey", None)]),  # type: ignore[arg-type]
+    ):
+        (tmp_path / RECEIPT).write_text(wrong.text)
+        with pytest.raises(InputError, match="incomplete or was edited"):
+            verify(tmp_path)
 
 
 @pytest.mark.slow

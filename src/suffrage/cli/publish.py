@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from suffrage.cli.options import AsJson, print_json, say
+from suffrage.errors import InputError
 
 
 def publish_command(
@@ -35,7 +36,8 @@ def publish_command(
         str | None,
         typer.Option(
             help="Upload the folder to this repository of the Hugging Face Hub, with the token "
-            "that `hf auth login` or HF_TOKEN gives. A folder published before is only uploaded.",
+            "that `hf auth login` or HF_TOKEN gives. A folder that was published before is "
+            "uploaded as it is.",
             metavar="OWNER/NAME",
         ),
     ] = None,
@@ -50,26 +52,44 @@ def publish_command(
 
     Example: `suffrage publish runs/quickstart published`
     """
-    from suffrage.publish.collection import Published, publish_run
-    from suffrage.publish.hub_upload import push_to_hub
+    from suffrage.publish.collection import publish_run, published_before
+    from suffrage.publish.hub_upload import check_repository, push_to_hub
     from suffrage.publish.receipt import RECEIPT
 
-    done: Published | None = None
-    if hub is None or not (out / RECEIPT).is_file():
+    if hub is not None:
+        check_repository(hub)
+    elif public:
+        raise InputError("--public goes with --hub; nothing is uploaded without it.")
+    again = hub is not None and (out / RECEIPT).is_file()
+    if again:
+        _check_not_given(out, {"--base": base, "--consultation": consultation, "--author": author})
+        done = published_before(run, out)
+    else:
         done = publish_run(run, out, base, consultation, author or ())
-    address = push_to_hub(out, hub, public) if hub is not None else None
-    if as_json:
-        print_json({**(done.as_json if done else {"folder": str(out)}), "address": address})
-        return
-    if done is not None:
-        say(f"Published  {done.folder} ({done.bytes / 1e6:.0f} MB)")
+    if not as_json:
+        said = "As before" if again else "Published"
+        say(f"{said:<9}  {done.folder} ({done.bytes / 1e6:.1f} MB)")
         say(f"Open       {done.folder / 'index.html'}")
         for name, why in done.left_out.items():
             say(f"Left out   {name}: {why}.")
         say(f"Seal       {done.receipt.seal}")
         say(f"Check      suffrage verify {done.folder}")
-    if address is not None:
+    address = push_to_hub(out, hub, public) if hub is not None else None
+    if as_json:
+        print_json({**done.as_json, "address": address})
+    elif address is not None:
         say(f"Uploaded   {address}")
+        say(f"Fetch      hf download {hub} --local-dir {out.name}")
+
+
+def _check_not_given(folder: Path, given: dict[str, object]) -> None:
+    """Refuse what changes nothing in a folder that is there already."""
+    for option, value in given.items():
+        if value is not None:
+            raise InputError(
+                f"{option}: {folder} was published before, and --hub uploads it as it is. Leave "
+                f"out {option}, or name a new folder."
+            )
 
 
 def verify_command(
@@ -77,17 +97,25 @@ def verify_command(
         Path,
         typer.Argument(help="A published folder, a checkpoint or a run.", metavar="FOLDER"),
     ],
+    seal: Annotated[
+        str | None,
+        typer.Option(
+            help="The seal that the publisher named elsewhere, such as in a paper.",
+            metavar="SEAL",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare a folder with its receipt: every file, and whether the parts belong together.
 
-    Exit code 1 if a byte differs, a file is missing, or one was added.
+    Exit code 1 if a byte differs, a file is missing, or one was added. Whoever changes a file can
+    write a new receipt too: only the seal, from the publisher, shows that.
 
     Example: `suffrage verify published`
     """
     from suffrage.publish.receipt import verify
 
-    found = verify(folder)
+    found = verify(folder, seal)
     if as_json:
         print_json(found.as_json)
     else:
@@ -95,7 +123,10 @@ def verify_command(
             say(f"Wrong      {problem}")
         for part in found.absent:
             say(f"Not here   {part}")
-        say(f"Seal       {found.seal}")
+        for name in found.ignored:
+            say(f"Ignored    {name}: the hub's tools add it.")
+        known = "" if seal is None or found.problems else " (as given)"
+        say(f"Seal       {found.seal}{known}")
         verdict = "differs from its receipt" if found.problems else "is as its receipt says"
         size = f"{found.files} files, {found.bytes / 1e6:.1f} MB"
         say(f"{folder} {verdict} ({size} compared and equal).")
@@ -105,7 +136,11 @@ def verify_command(
 
 def merge_command(
     checkpoint: Annotated[
-        Path, typer.Argument(help="A checkpoint that is an adapter.", metavar="CHECKPOINT")
+        Path,
+        typer.Argument(
+            help="A checkpoint that is an adapter, such as a folder in a run's checkpoints.",
+            metavar="CHECKPOINT",
+        ),
     ],
     out: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="FOLDER")],
     dtype: Annotated[
@@ -120,16 +155,20 @@ def merge_command(
 ) -> None:
     """Write an adapter and its base model as one ordinary model, for any program.
 
+    The checkpoint stays as it is. Keep it: the merged model has no receipt of its own.
+
     Example: `suffrage merge runs/quickstart/checkpoints/sft-seed7 merged`
     """
     from suffrage.publish.merging import merge_checkpoint
 
     merge_checkpoint(checkpoint, out, dtype, trust_remote_code)
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     if as_json:
-        size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
         print_json({"folder": str(out), "bytes": size})
         return
-    say(f"Model  {out}")
+    say(f"Model  {out} ({size / 1e6:.1f} MB, {dtype})")
+    say(f'Load   AutoModelForCausalLM.from_pretrained("{out}"), AutoTokenizer likewise')
+    say(f'Ask    suffrage ask {out} "Should cars be banned?" --options "Yes, No"')
 
 
 def clean_command(

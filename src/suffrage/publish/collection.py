@@ -63,7 +63,7 @@ class Published:
         return {
             "folder": str(self.folder),
             "seal": self.receipt.seal,
-            "files": len(list(self.folder.rglob("*"))),
+            "files": sum(path.is_file() for path in self.folder.rglob("*")),
             "bytes": self.bytes,
             "left_out": dict(self.left_out),
             "checkpoints": [p.place for p in self.receipt.parts if p.kind == "checkpoint"],
@@ -111,6 +111,35 @@ def publish_run(
         _Writing(run, draft, receipt, results, with_base, consultation, tuple(authors)).write()
 
     storage.write_folder(folder, fill)
+    return _published(folder)
+
+
+def published_before(run: Path, folder: Path) -> Published:
+    """What an earlier command published of a run.
+
+    Raises
+    ------
+    InputError
+        The folder is none that was published, or it is of another run, or of this one as it was
+        before its study was changed.
+    """
+    found = _published(folder)
+    if found.receipt.covers != "collection":
+        raise InputError(f"{folder}: is not a published folder; name a new one.")
+    # A part's folder has the hash of all that decides it in its name.
+    of_run, of_folder = (
+        {part.place for part in receipt.parts if part.kind not in ("model", "release")}
+        for receipt in (RepresentationReceipt.read(run), found.receipt)
+    )
+    if of_run != of_folder:
+        raise InputError(
+            f"{folder}: was not published from {run} as it is now. Name a new folder, and this run "
+            "is published there."
+        )
+    return found
+
+
+def _published(folder: Path) -> Published:
     written = RepresentationReceipt.read(folder)
     size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     left_out = {part.name: part.left_out for part in written.parts if part.left_out}

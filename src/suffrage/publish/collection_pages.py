@@ -147,8 +147,10 @@ def collection_card(
         ),
         *markdown_section(
             "Check it",
-            "`suffrage verify FOLDER` compares every file with `receipt.json`. The program is "
-            "Suffrage, which also trained and evaluated the models.",
+            "`suffrage verify FOLDER` compares every file with `receipt.json`. Give it `--seal` "
+            "and the seal that the publisher named elsewhere, such as in a paper: only that shows "
+            "whether somebody replaced the receipt. The program is Suffrage, which also trained "
+            "and evaluated the models.",
         ),
         *markdown_section("What this cannot show", bullets(results.limits)),
     ]

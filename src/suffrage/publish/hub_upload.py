@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 from suffrage.errors import InputError, SuffrageError, require
@@ -34,8 +35,7 @@ def push_to_hub(folder: Path, repository: str, public: bool = False) -> str:
         The hub refused, or cannot be reached.
     """
     hub = require("huggingface_hub", "align", "publishing on the hub")
-    if not _REPOSITORY.fullmatch(repository):
-        raise InputError(f'--hub "{repository}": is not a repository; write owner/name.')
+    check_repository(repository)
     if RepresentationReceipt.read(folder).covers != "collection":
         raise InputError(f"{folder}: is not a published folder; `suffrage publish` makes one.")
     problems = verify(folder).problems
@@ -56,10 +56,27 @@ def push_to_hub(folder: Path, repository: str, public: bool = False) -> str:
             commit_message=f"Publish {folder.name}",
             delete_patterns="*",
         )
-    except (hub.errors.HfHubHTTPError, OSError) as error:
+    except (hub.errors.HfHubHTTPError, OSError, *_network_errors()) as error:
+        answered = getattr(error, "response", None) is not None
+        problem = "the hub refused it" if answered else "the hub could not be reached"
         reason = " ".join(str(error).split())
         raise SuffrageError(
-            f"{repository}: the hub refused it ({reason}). The folder {folder} is complete; the "
-            "same command tries again."
+            f"{repository}: {problem} ({reason}). The folder {folder} is complete; the same "
+            "command tries again."
         ) from error
     return str(made)
+
+
+def check_repository(name: str) -> None:
+    """Refuse what cannot be a repository's name, before anything long. Raises InputError."""
+    if not _REPOSITORY.fullmatch(name):
+        raise InputError(f'--hub "{name}": is not a repository; write owner/name.')
+
+
+def _network_errors() -> tuple[type[Exception], ...]:
+    """What the hub's client raises where there is no network and it has no error of its own."""
+    if find_spec("httpx") is None:
+        return ()
+    from httpx import HTTPError
+
+    return (HTTPError,)

@@ -18,7 +18,8 @@ from suffrage.align.checkpoint import (
     load_checkpoint,
 )
 from suffrage.errors import InputError
-from suffrage.publish.model_card import CARD
+from suffrage.publish.model_card import CARD, model_card
+from suffrage.publish.receipt import RECEIPT
 
 # What a merged model keeps of the checkpoint, so that it is asked as the checkpoint was.
 KEPT = (MANIFEST, TRAINED_QUESTIONS, AVERAGE_ANSWERS, IN_CONTEXT)
@@ -62,10 +63,16 @@ def merge_checkpoint(
         for name in KEPT:
             if (checkpoint / name).is_file():
                 shutil.copy2(checkpoint / name, draft / name)
-        card = (checkpoint / CARD).read_text(encoding="utf-8")
-        storage.write_text(draft / CARD, _merged_card(card, dtype))
+        storage.write_text(draft / CARD, _merged_card(_card(found), dtype))
 
     storage.write_folder(folder, fill)
+
+
+def _card(checkpoint: Checkpoint) -> str:
+    """The checkpoint's card, as far as it can be written before its run is finished."""
+    if (checkpoint.folder / RECEIPT).is_file():
+        return (checkpoint.folder / CARD).read_text(encoding="utf-8")
+    return model_card(checkpoint, None)
 
 
 def _merged_card(card: str, dtype: str) -> str:

@@ -553,5 +553,6 @@ def _receipt() -> Sequence[str]:
     return (
         "`receipt.json` lists the SHA-256 of every file from the survey to the weights. "
         "`suffrage verify CHECKPOINT` compares this folder with it, and fails if one byte differs. "
-        "Suffrage is the program that trained and evaluated the model.",
+        "With `--seal` and the seal that the publisher named elsewhere, it also fails if somebody "
+        "replaced the receipt. Suffrage is the program that trained and evaluated the model.",
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,10 @@ from suffrage.publish.chain import PartKind, links_broken
 RECEIPT = "receipt.json"
 # Raised when readers of earlier receipts would misread one.
 FORMAT = 1
+MADE_WITH = f"suffrage {__version__}"
+# What the Hugging Face Hub and its tools add at the top of a folder. Nothing loads it.
+ADDED_BY_HUB = (".gitattributes", ".git", ".cache/huggingface")
+_SEAL = re.compile("[0-9a-f]{64}")
 Covers = Literal["run", "checkpoint", "collection"]
 
 
@@ -66,6 +71,8 @@ class RepresentationReceipt:
     files: Mapping[str, FileSeal]
     # The places that have to be here whole. The others are checked where they are here.
     whole: Sequence[str]
+    # The program that wrote it.
+    made_with: str = MADE_WITH
 
     @property
     def seal(self) -> str:
@@ -82,7 +89,7 @@ class RepresentationReceipt:
         return {
             "receipt": "representation",
             "format": FORMAT,
-            "made_with": f"suffrage {__version__}",
+            "made_with": self.made_with,
             "study": self.study,
             "covers": self.covers,
             "root": self.root,
@@ -114,7 +121,7 @@ class RepresentationReceipt:
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise InputError(f"{path}: not a receipt that Suffrage {__version__} reads.")
         try:
-            return cls(
+            found = cls(
                 study=content["study"],
                 covers=content["covers"],
                 root=content["root"],
@@ -125,9 +132,22 @@ class RepresentationReceipt:
                 ],
                 files={place: FileSeal(**seal) for place, seal in content["files"].items()},
                 whole=content["whole"],
+                made_with=content["made_with"],
             )
-        except (KeyError, TypeError, AttributeError) as error:
+            found._check_sound()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InputError(f"{path}: this receipt is incomplete or was edited.") from error
+        return found
+
+    def _check_sound(self) -> None:
+        """Check what the rest of this module relies on. Raises TypeError or ValueError."""
+        texts = [self.root, self.made_with, *self.whole]
+        for part in self.parts:
+            texts += [part.name, part.kind, part.place, part.content, part.left_out]
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError("a text is expected")
+        if self.covers == "checkpoint" and len(self.whole) != 1:
+            raise ValueError("a checkpoint has one place")
 
 
 def sealed_files(root: Path, places: Iterable[str]) -> dict[str, FileSeal]:
@@ -143,6 +163,11 @@ def _files_below(path: Path) -> list[Path]:
     if path.is_file():
         return [path]
     return sorted(p for p in path.rglob("*") if p.is_file())
+
+
+def _files_and_links_below(path: Path) -> list[Path]:
+    """Every file, and links to folders too, whose files are not listed one by one."""
+    return sorted(p for p in path.rglob("*") if p.is_file() or p.is_symlink())
 
 
 def _seal_of(path: Path) -> FileSeal:
@@ -242,6 +267,8 @@ class Verification:
     problems: Sequence[str]
     # What the receipt lists and the folder does not have to hold, and why.
     absent: Sequence[str]
+    # What the hub's tools added, which is not compared.
+    ignored: Sequence[str] = ()
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -254,16 +281,20 @@ class Verification:
             "bytes": self.bytes,
             "problems": list(self.problems),
             "absent": list(self.absent),
+            "ignored": list(self.ignored),
         }
 
 
-def verify(folder: str | Path) -> Verification:
+def verify(folder: str | Path, seal: str | None = None) -> Verification:
     """Compare a run, a checkpoint or a published folder with its receipt, byte by byte.
 
     Parameters
     ----------
     folder : str or Path
         A folder with a `receipt.json`.
+    seal : str, optional
+        The seal that the publisher named elsewhere. Without it nothing shows whether somebody
+        changed a file and wrote a new receipt.
 
     Returns
     -------
@@ -274,34 +305,49 @@ def verify(folder: str | Path) -> Verification:
     Raises
     ------
     InputError
-        The folder has no receipt, or one that cannot be read.
+        The folder has no receipt, or one that cannot be read, or the seal is none.
     """
     folder = Path(folder)
     receipt = RepresentationReceipt.read(folder)
     layout = _Layout(folder, receipt)
     problems = []
-    if (folder / RECEIPT).read_text(encoding="utf-8") != receipt.text:
+    if (folder / RECEIPT).read_bytes() != receipt.text.encode():
         problems.append(f"{RECEIPT}: was changed after it was written.")
+    if seal is not None and _read_seal(seal) != receipt.seal:
+        problems.append(
+            f"{RECEIPT}: is not the receipt that was published; its seal is another than the one "
+            "given."
+        )
     here = [part for part in receipt.parts if part.place and layout.path(part.place).exists()]
     absent = [
         f"{part.name}: {part.left_out or 'not in this folder'}"
         for part in receipt.parts
-        if part not in here and part.place not in receipt.whole
+        if part not in here
+        and (part.left_out or not part.place or not _within(part.place, receipt.whole))
     ]
     places = list(dict.fromkeys([*receipt.whole, *(part.place for part in here)]))
-    away = [part.place for part in receipt.parts if part.place and part not in here]
+    # Of a published folder everything has to be here but what its publisher left out.
+    away = [p.place for p in receipt.parts if p.place and p.left_out and p not in here]
     expected = {
-        place: seal
-        for place, seal in receipt.files.items()
-        if _within(place, places)
-        and (not _within(place, away) or _within(place, [p for p in receipt.whole if p != "."]))
+        place: sealed
+        for place, sealed in receipt.files.items()
+        if _within(place, places) and not _within(place, away)
     }
     right, wrong = _compare(layout, expected)
-    problems += [*wrong, *_strangers(layout, places)]
+    strangers, ignored = _strangers(layout, places)
+    problems += [*wrong, *strangers]
     if not wrong:
         problems += links_broken([(part, layout.path(part.place)) for part in here], receipt.parts)
     size = sum(expected[place].bytes for place in right)
-    return Verification(folder, receipt.seal, len(right), size, problems, absent)
+    return Verification(folder, receipt.seal, len(right), size, problems, absent, ignored)
+
+
+def _read_seal(text: str) -> str:
+    """A seal as somebody copied it. Raises InputError where it is none."""
+    cleaned = "".join(text.split()).lower()
+    if not _SEAL.fullmatch(cleaned):
+        raise InputError(f'seal "{text}": a seal has 64 digits and letters from a to f.')
+    return cleaned
 
 
 @dataclass(frozen=True)
@@ -342,15 +388,24 @@ def _compare(layout: _Layout, expected: Mapping[str, FileSeal]) -> tuple[list[st
     return right, wrong
 
 
-def _strangers(layout: _Layout, places: Sequence[str]) -> Iterable[str]:
-    """Files that nobody listed: a loader could take one for a part of the model."""
+def _strangers(layout: _Layout, places: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Sentences on what nobody listed, and what the hub's tools added to a published folder.
+
+    A loader could take a file, or a folder that a link leads to, for a part of the model.
+    """
     own = (layout.folder / RECEIPT).resolve()
-    found = set()
+    found, ignored = set(), set()
     for place in places:
         folder = layout.path(place)
-        for path in _files_below(folder) if folder.is_dir() else ():
+        for path in _files_and_links_below(folder) if folder.is_dir() else ():
             inside = path.relative_to(folder).as_posix()
             name = inside if place == "." else f"{place}/{inside}"
-            if name not in layout.receipt.files and path.resolve() != own:
+            if name in layout.receipt.files or path.resolve() == own:
+                continue
+            by_hub = [added for added in ADDED_BY_HUB if _within(name, [added])]
+            if by_hub and layout.receipt.covers == "collection":
+                ignored.update(by_hub)
+            else:
                 found.add(name)
-    return [f"{name}: is not in the receipt; somebody added it." for name in sorted(found)]
+    sentences = [f"{name}: is not in the receipt; somebody added it." for name in sorted(found)]
+    return sentences, sorted(ignored)
