@@ -62,7 +62,7 @@ def test_the_codebook_and_the_key_come_before_the_labels() -> None:
     assert scale_direction(named).most == "1" and scale_direction(named).why == "the codebook"
     assert scale_direction(named, "3").is_last and scale_direction(named, "3").why == "the key"
     assert not scale_direction(scale(*LIKE_ME[::-1], most="1")).is_last
-    with pytest.raises(ValueError, match="not the code of the first or last option"):
+    with pytest.raises(InputError, match="not the code of the first or last option"):
         scale("1", "2", "3", most="2")
     with pytest.raises(InputError, match="not that of the first or last option"):
         scale_direction(named, "2")

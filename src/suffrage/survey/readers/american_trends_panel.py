@@ -163,8 +163,9 @@ def _questions(path: Path, encoding: str) -> dict[str, _Question]:
             raise InputError(f"{path.name} row {row}: {what}; correct the row.")
         try:
             found[key] = _question(key, question, _python_list(references), _python_list(ordinals))
-        except ValueError as error:
-            raise InputError(f"{path.name} row {row}: {key}: {error}.") from error
+        except (ValueError, InputError) as error:
+            reason = str(error).removeprefix("Item: ").removesuffix(".")
+            raise InputError(f"{path.name} row {row}: {key}: {reason}.") from error
     return found
 
 
