@@ -46,6 +46,7 @@ from suffrage.study.schema import A_STUDY, Study, read_study
 from suffrage.study.segmenting import study_value_set, with_value_sets
 from suffrage.study.stages import FOLDERS
 from suffrage.survey import Item
+from suffrage.survey.reading import naming_keys_after
 from suffrage.survey.weighting import WeightingSpec
 from suffrage.training_data.answers_in_context import Answered, persona_from
 
@@ -479,7 +480,8 @@ def _audited_groups(
         study = survey if isinstance(survey, Study) else read_study(survey)
         return study.scoring, surveyed_by_study(study)
     if is_reader(str(survey)):
-        return None, surveyed_by({"reader": str(survey), **options}, by)
+        with naming_keys_after(f"--survey {survey}"):
+            return None, surveyed_by({"reader": str(survey), **options}, by)
     if not Path(survey).is_file():
         raise InputError(
             f"--survey {survey}: no such file, and no such reader; name a study, a data file or "
@@ -488,7 +490,8 @@ def _audited_groups(
     section = {"reader": "labelled_file", "path": str(survey), **options}
     if codebook is not None:
         section["codebook"] = str(codebook)
-    return None, surveyed_by(section, by)
+    with naming_keys_after(f"--survey {survey}"):
+        return None, surveyed_by(section, by)
 
 
 @takes(

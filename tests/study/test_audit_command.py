@@ -138,6 +138,8 @@ def test_a_checkpoint_is_as_large_as_the_model_that_it_was_trained_on(
         ),
         (("m", *SURVEY[:-1], "regoin"), 'Did you mean "region"'),
         (("m", "--survey", "absent.csv"), "no such file, and no such reader"),
+        (("m", "--survey", "wvs7"), "--survey wvs7: path: is missing"),
+        (("m", "--survey", "survey.csv"), "--survey survey.csv: codebook: is missing"),
         (("m", "--survey", "study.yaml", "--by", "region"), "the study says its own groups"),
         (("m", "--key", "KEY", *SURVEY), "--key is for a model behind --endpoint"),
         (("m", *SURVEY), "m does not exist"),

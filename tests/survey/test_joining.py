@@ -59,7 +59,7 @@ def test_rounds_come_from_several_files_and_keep_their_own_weights(tmp_path):
         (
             {"essround": [11] * 3},
             {"round": [10, 12]},
-            "survey.round: 12 is not in ess10.csv, ess11",
+            r'^read_survey\("ess"\): round: 12 is not in ess10.csv, ess11',
         ),
         ({"essround": [11, 11, 12]}, {}, "ess11.csv holds rounds 11, 12; name one or several"),
     ],

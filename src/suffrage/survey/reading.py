@@ -207,7 +207,7 @@ def read_survey(
     ('Too little', 'About right', 'Too much')
     """
     if isinstance(reader, str):
-        with _named_as_arguments(reader):
+        with naming_keys_after(f'read_survey("{reader}")'):
             found = read_survey_or_table({"reader": reader, **options}, Path(folder))
     else:
         found = read_survey_or_table({**reader, **options}, Path(folder))
@@ -220,15 +220,18 @@ def read_survey(
 
 
 @contextmanager
-def _named_as_arguments(reader: str) -> Iterator[None]:
-    """Within the block, errors about a key of a study's `survey:` name the argument instead."""
+def naming_keys_after(place: str) -> Iterator[None]:
+    """Within the block, errors about a key of `survey:` begin with what the user wrote instead.
+
+    place: such as `read_survey("ess")`, where there is no study and so no `survey:`.
+    """
     try:
         yield
     except InputError as error:
         said = str(error)
         if not said.startswith("survey."):
             raise
-        raise type(error)(f'read_survey("{reader}"): {said.removeprefix("survey.")}') from error
+        raise type(error)(f"{place}: {said.removeprefix('survey.')}") from error
 
 
 def read_survey_or_table(section: Mapping[str, Any], folder: Path) -> Survey | PublishedTable:
