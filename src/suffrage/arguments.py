@@ -13,68 +13,68 @@ from typing import ParamSpec, TypeVar
 
 from suffrage.errors import InputError
 
-Parameters = ParamSpec("Parameters")
-Result = TypeVar("Result")
+_Given = ParamSpec("_Given")
+_Returned = TypeVar("_Returned")
 
 
 @dataclass(frozen=True)
-class Kind:
+class ArgumentKind:
     """What an argument may be."""
 
     # For the message: "give ...".
     words: str
     accepts: Callable[[object], bool]
     # What each element of a list may be; None where that is not checked.
-    each: Kind | None = None
+    each: ArgumentKind | None = None
 
-    def __or__(self, other: Kind) -> Kind:
+    def __or__(self, other: ArgumentKind) -> ArgumentKind:
         """Either of two."""
-        return Kind(
+        return ArgumentKind(
             f"{self.words} or {other.words}",
             lambda given: self.accepts(given) or other.accepts(given),
             self.each or other.each,
         )
 
-    def but_say(self, words: str) -> Kind:
+    def but_say(self, words: str) -> ArgumentKind:
         """The same, called otherwise."""
         return replace(self, words=words)
 
 
-def a(*types: type, words: str) -> Kind:
+def instance_of(*types: type, words: str) -> ArgumentKind:
     """An object of one of these types.
 
     Examples
     --------
-    >>> a(int, float, words="a number").accepts("3")
+    >>> instance_of(int, float, words="a number").accepts("3")
     False
     """
-    return Kind(words, lambda given: isinstance(given, types))
+    return ArgumentKind(words, lambda given: isinstance(given, types))
 
 
-def several(words: str, each: Kind) -> Kind:
+def several(words: str, each: ArgumentKind) -> ArgumentKind:
     """A list or another iterable of elements, which a single text or a mapping is not."""
-    return Kind(
+    return ArgumentKind(
         words,
         lambda given: isinstance(given, Iterable) and not isinstance(given, str | bytes | Mapping),
         each,
     )
 
 
-NOTHING = a(type(None), words="None")
-TEXT = a(str, words="a text")
-PATH = a(str, PathLike, words="a path")
-NUMBER = a(Integral, words="a whole number")  # type: ignore[type-abstract]
+NOTHING = instance_of(type(None), words="None")
+TEXT = instance_of(str, words="a text")
+PATH = instance_of(str, PathLike, words="a path")
+NUMBER = instance_of(Integral, words="a whole number")  # type: ignore[type-abstract]
 # NumPy's own truth values, of either name, count as well, and NumPy is not imported for them.
-FLAG = Kind(
+FLAG = ArgumentKind(
     "True or False",
     lambda given: isinstance(given, int) or type(given).__name__ in ("bool", "bool_"),
 )
-MAPPING = a(Mapping, words="a mapping")  # type: ignore[type-abstract]
+MAPPING = instance_of(Mapping, words="a mapping")  # type: ignore[type-abstract]
 
 
 def takes(
-    **kinds: Kind,
-) -> Callable[[Callable[Parameters, Result]], Callable[Parameters, Result]]:
+    **kinds: ArgumentKind,
+) -> Callable[[Callable[_Given, _Returned]], Callable[_Given, _Returned]]:
     """Let a verb refuse arguments of a wrong type.
 
     Parameters
@@ -91,11 +91,11 @@ def takes(
     suffrage.errors.InputError: read_things: folder is 3; give a path.
     """
 
-    def checked(verb: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    def checked(verb: Callable[_Given, _Returned]) -> Callable[_Given, _Returned]:
         known = signature(verb)
 
         @wraps(verb)
-        def call(*args: Parameters.args, **given: Parameters.kwargs) -> Result:
+        def call(*args: _Given.args, **given: _Given.kwargs) -> _Returned:
             try:
                 found = known.bind(*args, **given).arguments
             except TypeError:
@@ -110,7 +110,7 @@ def takes(
     return checked
 
 
-def check_argument(name: str, given: object, kind: Kind) -> None:
+def check_argument(name: str, given: object, kind: ArgumentKind) -> None:
     """Refuse an argument that is not of its kind, or an element of a list that is not.
 
     Raises InputError that names the argument, what was given and what may be.

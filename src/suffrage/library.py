@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from suffrage.align import Checkpoint
 from suffrage.align.checkpoint import MANIFEST, load_model_or_checkpoint
-from suffrage.arguments import FLAG, MAPPING, NOTHING, NUMBER, PATH, TEXT, Kind, a, several, takes
+from suffrage.arguments import (
+    FLAG,
+    MAPPING,
+    NOTHING,
+    NUMBER,
+    PATH,
+    TEXT,
+    ArgumentKind,
+    instance_of,
+    several,
+    takes,
+)
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, read_margins, read_people
 from suffrage.consult.groups.opinion_groups import GroupSettings
@@ -54,14 +65,22 @@ if TYPE_CHECKING:
     import polars as pl
 
 # What the verbs below take, in the words of their messages.
-_NAMED_MODEL = a(str, Path, Checkpoint, words="a folder, a hub id, bundled:NAME or a Checkpoint")
-_LOADED_MODEL = Kind("what load_model returned", lambda given: hasattr(type(given), "choose"))
-_POPULATION = a(
+_NAMED_MODEL = instance_of(
+    str, Path, Checkpoint, words="a folder, a hub id, bundled:NAME or a Checkpoint"
+)
+_LOADED_MODEL = ArgumentKind(
+    "what load_model returned", lambda given: hasattr(type(given), "choose")
+)
+_POPULATION = instance_of(
     str, ValueSet, Mapping, words="a population's name, a value set, or answers to other questions"
 )
-_VOTES = a(Conversation, Consultation, words="what read_polis or read_consultation returned")
-_MARGINS = a(WeightingSpec, words="a WeightingSpec")
-_TABLE = Kind("a Polars data frame", lambda given: type(given).__module__.startswith("polars."))
+_VOTES = instance_of(
+    Conversation, Consultation, words="what read_polis or read_consultation returned"
+)
+_MARGINS = instance_of(WeightingSpec, words="a WeightingSpec")
+_TABLE = ArgumentKind(
+    "a Polars data frame", lambda given: type(given).__module__.startswith("polars.")
+)
 _FORMATS = ("float32", "bfloat16", "float16")
 # Value sets of a run that are read for its questions; a run can have hundreds.
 MOST_READ = 12
@@ -129,7 +148,7 @@ class ItemAnswer:
 
 @takes(
     model=_NAMED_MODEL | _LOADED_MODEL,
-    question=a(str, Item, words="a question's text or an Item"),
+    question=instance_of(str, Item, words="a question's text or an Item"),
     options=several("a list of texts", TEXT),
     as_=_POPULATION | NOTHING,
     ordered=FLAG,
@@ -381,7 +400,7 @@ def _names_a_model(text: str) -> bool:
 
 @takes(
     models=PATH.but_say("a model's name or folder") | several("a list of them", PATH),
-    survey=a(Study, words="a study")
+    survey=instance_of(Study, words="a study")
     | PATH.but_say("the path of its file, a data file")
     | TEXT.but_say("the name of a reader"),
     by=TEXT.but_say("a demographic") | several("a list of them", TEXT),

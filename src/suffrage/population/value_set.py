@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from suffrage import storage
-from suffrage.arguments import MAPPING, NOTHING, NUMBER, TEXT, a, takes
+from suffrage.arguments import MAPPING, NOTHING, NUMBER, TEXT, instance_of, takes
 from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.errors import InputError
 from suffrage.plurals import plural
@@ -323,7 +323,7 @@ def _rounded(content: Any) -> Any:
     return round(content, HASHED_DECIMALS) if isinstance(content, float) else content
 
 
-_SURVEY = a(Survey, words="a survey, as read_survey reads it")
+_SURVEY = instance_of(Survey, words="a survey, as read_survey reads it")
 _CONDITIONS = MAPPING.but_say('a mapping of conditions, such as {"region": "north"},')
 
 

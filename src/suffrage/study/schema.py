@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.align.combined import COMBINED, SURVEY
-from suffrage.arguments import PATH, a, takes
+from suffrage.arguments import PATH, instance_of, takes
 from suffrage.errors import InputError, did_you_mean, naming_file
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
 from suffrage.models.endpoint_settings import EndpointSettings, check_no_secrets
@@ -527,7 +527,7 @@ def study_representativeness(study: Study) -> Representativeness:
 
 
 # What verbs that run a study take.
-A_STUDY = a(Study, words="a study, as suffrage.read_study reads it from its file")
+A_STUDY = instance_of(Study, words="a study, as suffrage.read_study reads it from its file")
 
 
 @takes(path=PATH)

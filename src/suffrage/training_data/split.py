@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
 from suffrage import settings, storage
-from suffrage.arguments import FLAG, NOTHING, NUMBER, a, several, takes
+from suffrage.arguments import FLAG, NOTHING, NUMBER, instance_of, several, takes
 from suffrage.errors import InputError
 from suffrage.survey import Item, Survey
 from suffrage.text_overlap import (
@@ -198,11 +198,12 @@ class TrainedBefore:
 
 
 @takes(
-    survey=a(Survey, words="a survey") | several("a list of items", a(Item, words="an Item")),
-    held_out=a(HeldOut, words="a HeldOut") | NOTHING,
+    survey=instance_of(Survey, words="a survey")
+    | several("a list of items", instance_of(Item, words="an Item")),
+    held_out=instance_of(HeldOut, words="a HeldOut") | NOTHING,
     seed=NUMBER,
     to_train=FLAG,
-    before=a(TrainedBefore, words="a TrainedBefore") | NOTHING,
+    before=instance_of(TrainedBefore, words="a TrainedBefore") | NOTHING,
 )
 def split_items(
     survey: Survey | Sequence[Item],

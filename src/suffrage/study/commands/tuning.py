@@ -14,7 +14,7 @@ import yaml
 from suffrage import storage
 from suffrage.align.checkpoint import MANIFEST, TRAINED_QUESTIONS
 from suffrage.align.training import LOG
-from suffrage.arguments import FLAG, NOTHING, NUMBER, TEXT, Kind, takes
+from suffrage.arguments import FLAG, NOTHING, NUMBER, TEXT, ArgumentKind, takes
 from suffrage.errors import InputError, TrainingDivergedError
 from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress
@@ -140,7 +140,7 @@ class Tuning:
     steps=NUMBER | NOTHING,
     trials=NUMBER | NOTHING,
     quiet=FLAG,
-    before=Kind("a function", callable) | NOTHING,
+    before=ArgumentKind("a function", callable) | NOTHING,
 )
 def tune_study(
     study: Study,
