@@ -53,6 +53,7 @@ from suffrage.study.commands.auditing import (
     surveyed_by,
     surveyed_by_study,
 )
+from suffrage.study.progress import note
 from suffrage.study.schema import A_STUDY, Study, read_study
 from suffrage.study.segmenting import study_value_set, with_value_sets
 from suffrage.study.stages import FOLDERS
@@ -476,6 +477,7 @@ def audit_models(
     if len(asked) < len(named):
         raise InputError("two of the models have one name; move one to a folder of another name.")
     demographics = [by] if isinstance(by, str) else list(by)
+    note("Reading the survey and building the groups.", quiet)
     scoring, groups = _audited_groups(survey, demographics, codebook, options or {})
     found = run_audit(asked, groups, Path(out), scoring, quiet)
     write_audit_page(found, Path(out) / "audit.html")

@@ -99,14 +99,18 @@ def hub() -> Iterator[Hub]:
     server.server_close()
 
 
-def publish(run: Path, folder: Path, hub: Hub, token: str | None) -> Any:
+def publish(run: Path, folder: Path, hub: Hub, token: str | None, *more: str) -> Any:
     """The command, as a user with this token gives it."""
     given = {k: v for k, v in os.environ.items() if not k.startswith("HF_")}
     given |= {"HF_ENDPOINT": hub.address, "HF_HOME": str(folder.parent / "hf")}
     given |= {"HF_HUB_DISABLE_XET": "1"} | ({"HF_TOKEN": token} if token else {})
     command = [sys.executable, "-m", "suffrage", "publish", str(run), str(folder)]
     return subprocess.run(
-        [*command, "--hub", REPOSITORY], env=given, capture_output=True, text=True, timeout=240
+        [*command, "--hub", REPOSITORY, *more],
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
 
 
@@ -143,8 +147,9 @@ def test_without_a_token_or_a_right_it_says_so_and_the_folder_stays(
     refused = publish(small_run, folder, hub, "hf_weak")
     assert refused.returncode == 1 and "the hub refused it" in refused.stderr
     hub.refuses = False
-    again = publish(small_run, folder, hub, "hf_strong")
+    again = publish(small_run, folder, hub, "hf_strong", "--author", "The town")
     assert again.returncode == 0 and hub.files, "the same command tries again"
+    assert "Not used   --author: " in again.stdout and "--base" not in again.stdout
     assert f"As before  {folder}" in again.stdout
     assert f"Fetch      hf download {REPOSITORY} --local-dir published" in again.stdout
 

@@ -62,13 +62,15 @@ def publish_command(
         raise InputError("--public goes with --hub; nothing is uploaded without it.")
     again = hub is not None and (out / RECEIPT).is_file()
     if again:
-        _check_not_given(out, {"--base": base, "--consultation": consultation, "--author": author})
         done = published_before(run, out)
     else:
         done = publish_run(run, out, base, consultation, author or ())
     if not as_json:
         said = "As before" if again else "Published"
         say(f"{said:<9}  {done.folder} ({done.bytes / 1e6:.1f} MB)")
+        given = {"--base": base, "--consultation": consultation, "--author": author}
+        for option in (name for name, value in given.items() if again and value is not None):
+            say(f"Not used   {option}: to change what was published, name a new folder.")
         say(f"Open       {done.folder / 'index.html'}")
         for name, why in done.left_out.items():
             say(f"Left out   {name}: {why}.")
@@ -80,16 +82,6 @@ def publish_command(
     elif address is not None:
         say(f"Uploaded   {address}")
         say(f"Fetch      hf download {hub} --local-dir {out.name}")
-
-
-def _check_not_given(folder: Path, given: dict[str, object]) -> None:
-    """Refuse what changes nothing in a folder that is there already."""
-    for option, value in given.items():
-        if value is not None:
-            raise InputError(
-                f"{option}: {folder} was published before, and --hub uploads it as it is. Leave "
-                f"out {option}, or name a new folder."
-            )
 
 
 def verify_command(

@@ -51,7 +51,7 @@ from suffrage.population import ValueSet, build_value_set
 from suffrage.population.distribution_distances import fit
 from suffrage.population.published import SourcePopulation, published_value_set
 from suffrage.study.planning.plan import seconds_to_ask, seconds_to_request
-from suffrage.study.progress import Progress
+from suffrage.study.progress import Progress, note
 from suffrage.study.schema import Study, model_settings
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.sources import read_sources, value_set_name, value_set_of
@@ -273,8 +273,9 @@ def run_audit(
                 notes.append(f"{name}: {identified}")
                 answers[name] = read_letters(model, probes, scoring.lowest_mass, advance)
                 if endpoint is not None:
-                    notes += [f"{name}: {note}" for note in _endpoint_notes(endpoint)]
+                    notes += [f"{name}: {said}" for said in _endpoint_notes(endpoint)]
                 del model, endpoint
+    note(f"Comparing the answers with {plural(len(auditor.groups), 'group')}.", quiet)
     found = audit_of_answers(surveyed, answers, notes, auditor)
     write_audit(found, answers, auditor, folder)
     return found
