@@ -420,6 +420,14 @@ def test_a_mistake_in_python_is_named_as_the_caller_wrote_it(call: Any, message:
         call()
 
 
+def test_an_interview_says_what_it_cannot_ask(town: Path) -> None:
+    talk = suffrage.chat(town / "tiny-model")
+    with pytest.raises(InputError, match="ask: question is 3; give a text"):
+        talk.ask(3)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"ask: options\[1\] is 2; give a text"):
+        talk.ask("Which?", ["Red", 2])  # type: ignore[list-item]
+
+
 @pytest.mark.parametrize("wrong", [{"area": "north"}, {"Is tea good?": {"Yes": "most"}}])
 def test_answers_that_are_no_shares_describe_no_population(wrong: Any, town: Path) -> None:
     with pytest.raises(InputError, match=r"give the share of each option by its text"):

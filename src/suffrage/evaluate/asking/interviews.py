@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from suffrage.arguments import FLAG, TEXT, several, takes
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate.asking.answers import Scoring
@@ -189,6 +190,7 @@ class Interview:
         wanted = _plain(question)
         return next((i for i in self._items.values() if _plain(i.question) == wanted), None)
 
+    @takes(question=TEXT, options=several("a list of texts", TEXT), ordered=FLAG)
     def ask(
         self, question: str, options: Sequence[str] = (), ordered: bool = True
     ) -> list[SideAnswer]:
