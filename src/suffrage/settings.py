@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import yaml
-from pydantic import (
-    BaseModel,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError, ValidationInfo
+from pydantic_core import core_schema
 
 from suffrage.errors import InputError, did_you_mean
 
@@ -180,13 +175,19 @@ class MadeInPython(BaseModel):
     A mistake is then an InputError that names the class and the argument.
     """
 
-    @model_validator(mode="wrap")
     @classmethod
-    def _mistakes_are_sentences(
-        cls, content: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo
-    ) -> Self:
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        """The schema of the class, with its validators inside."""
+        return core_schema.with_info_wrap_validator_function(
+            cls._checked, super().__get_pydantic_core_schema__(source, handler)
+        )
+
+    @classmethod
+    def _checked(cls, content: Any, validate: Callable[[Any], Any], info: ValidationInfo) -> Any:
         try:
-            return handler(content)
+            return validate(content)
         except ValidationError as error:
             if info.context is _BY_KEY:
                 raise
