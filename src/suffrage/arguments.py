@@ -63,13 +63,13 @@ def several(words: str, each: ArgumentKind) -> ArgumentKind:
 NOTHING = instance_of(type(None), words="None")
 TEXT = instance_of(str, words="a text")
 PATH = instance_of(str, PathLike, words="a path")
-NUMBER = instance_of(Integral, words="a whole number")  # type: ignore[type-abstract]
+NUMBER = instance_of(Integral, words="a whole number")
 # NumPy's own truth values, of either name, count as well, and NumPy is not imported for them.
 FLAG = ArgumentKind(
     "True or False",
     lambda given: isinstance(given, int) or type(given).__name__ in ("bool", "bool_"),
 )
-MAPPING = instance_of(Mapping, words="a mapping")  # type: ignore[type-abstract]
+MAPPING = instance_of(Mapping, words="a mapping")
 
 
 def takes(
