@@ -13,7 +13,7 @@ from typing import Any
 
 # With fewer votes a place says little.
 LEAST_OWN_VOTES = 10
-# Somebody is between two groups where the nearest is not nearer than this part of the next.
+# Somebody is between groups where the nearest is not nearer than this part of the next.
 CLEARLY_NEARER = 0.8
 
 
@@ -33,9 +33,10 @@ class Likeness:
 class ReaderStanding:
     """Where a reader stands."""
 
-    # The place in the results of the nearest group, and of the next one where it is nearly as near.
+    # The place in the results of the nearest group.
     group: int
-    between: int | None
+    # The places of the groups that are as near within rounding, the nearest first.
+    between: tuple[int, ...]
     # The reader's place in the plane of the groups.
     place: tuple[float, float]
     # How many votes it rests on.
@@ -64,13 +65,18 @@ def standing_of(result: Mapping[str, Any], votes: Mapping[str, int]) -> ReaderSt
     )
     far = [dist((x, y), centre) for centre in plane["centres"]]
     nearest, *others = sorted(range(len(far)), key=lambda group: far[group])
-    clear = not others or far[nearest] < CLEARLY_NEARER * far[others[0]]
+    likeness = tuple(_likeness(result, votes, group) for group in range(len(far)))
     return ReaderStanding(
         group=nearest,
-        between=None if clear else others[0],
+        between=tuple(
+            other
+            for other in others
+            if far[nearest] >= CLEARLY_NEARER * far[other]
+            or _no_less_like(likeness[other], likeness[nearest])
+        ),
         place=(x, y),
         votes=len(used),
-        likeness=tuple(_likeness(result, votes, group) for group in range(len(far))),
+        likeness=likeness,
     )
 
 
@@ -83,3 +89,14 @@ def _likeness(result: Mapping[str, Any], votes: Mapping[str, int], group: int) -
         compared += 1
         same += (shares["agree"] > 50) == (vote > 0)
     return Likeness(group, same, compared)
+
+
+def _no_less_like(other: Likeness, nearest: Likeness) -> bool:
+    """Whether a reader said the same as often as with the nearest group, in number and in share.
+
+    The page shows these numbers: a group named as the nearest next to them would contradict them.
+    """
+    return (
+        0 < nearest.same <= other.same
+        and nearest.same * other.compared <= other.same * nearest.compared
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache, lru_cache
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
+from babel.lists import format_list
 from babel.numbers import format_decimal
 
 from suffrage.errors import InputError
@@ -51,6 +52,13 @@ class Language:
             return format_decimal(number, locale=Locale.parse(self.code))
         except (UnknownLocaleError, ValueError):
             return f"{number:,}"
+
+    def listed(self, names: Sequence[str]) -> str:
+        """Names as people of the language list them, such as A, B, and C."""
+        try:
+            return format_list(names, "standard", Locale.parse(self.code))
+        except (UnknownLocaleError, ValueError):
+            return ", ".join(names)
 
     def told(self, error: InputError) -> tuple[str, str]:
         """What went wrong, with the language it is in: English where there is no translation."""
