@@ -1,9 +1,11 @@
 """The report of a consultation: two pages for a board, then the detail, in one file."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -16,8 +18,8 @@ from suffrage.report.consultation_report import consultation_report
 from suffrage.server.demo import simulated_demo
 from tests.server.browser import no_sideways
 
-# What A4 leaves between margins of 16 mm, in CSS pixels.
-PAPER = {"width": 673, "height": 1001}
+# The width of A4 and the height of US Letter between margins of 16 and 12 mm, in CSS pixels.
+PAPER = {"width": 673, "height": 965}
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +57,18 @@ def test_the_command_writes_one_file(town: Consultation, tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.html"]
     assert "<h2>Every statement" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_statements_left_out_are_counted_and_nothing_is_said_where_there_are_none(
+    town: Consultation, report: str
+) -> None:
+    assert "left out" not in report
+    scarce = town.statements["statement"][0]
+    of_it = town.votes["statement"] == scarce
+    fewer = pl.concat([town.votes.filter(~of_it), town.votes.filter(of_it).head(9)])
+    told = consultation_report(replace(town, votes=fewer), resamples=2)
+    assert "1 statement with fewer than 10 votes is left out." in told
 
 
 @pytest.mark.browser

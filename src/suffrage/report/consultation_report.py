@@ -18,6 +18,7 @@ from suffrage.consult.groups.shown_results import shown_results
 from suffrage.consult.groups.shown_shares import LEAST_OF_GROUP, LEAST_VOTERS
 from suffrage.consult.participation import LEAST_SHOWN, participation
 from suffrage.consult.polis.conversation import conversation_of
+from suffrage.plurals import plural
 from suffrage.report.rendering import render_page
 
 # Each list on the first pages has so many statements.
@@ -49,6 +50,7 @@ def consultation_report(
     found = shown_results(consultation, analysis)
     rows = {row["id"]: row for row in found["all"]}
     states = consultation.statements["state"]
+    left_out = found["statements"] - len(found["all"])
     return render_page(
         "consultation.html.j2",
         title=consultation.title,
@@ -58,6 +60,8 @@ def consultation_report(
         rows=rows,
         first=_first_pages(found, rows),
         order=[row["id"] for row in found["all"]],
+        left_out=plural(left_out, "statement", ",") if left_out else "",
+        left_out_is_one=left_out == 1,
         written=consultation.statements.filter(~consultation.statements["seed"]).height,
         states={state: int((states == state).sum()) for state in STATES},
         accepted=accepted_statements(consultation).height,
