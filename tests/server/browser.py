@@ -125,6 +125,12 @@ SMALL = """() => [...document.querySelectorAll(
   .map(e => e.outerHTML.slice(0, 90))"""
 
 
+# Words that stick out of what they are in, where the page itself is no wider than the screen.
+SPILLS = """() => [...document.querySelectorAll("nav a, main button, main .card, main .acts")]
+  .filter(e => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1)
+  .map(e => e.outerHTML.slice(0, 90))"""
+
+
 class Inspector:
     """Looks at page after page, and remembers what is wrong with them."""
 
@@ -153,6 +159,11 @@ class Inspector:
             nodes = [node["html"][:120] for node in found["nodes"]][:3]
             self.complaints.append(f"{page.url} {found['id']}: {nodes}")
         self.complaints += [f"{page.url} small: {one}" for one in page.evaluate(SMALL)]
+        usual = page.viewport_size
+        for width in (390, 768):
+            page.set_viewport_size({"width": width, "height": 900})
+            self.complaints += [f"{page.url} {width} spills: {x}" for x in page.evaluate(SPILLS)]
+        page.set_viewport_size(usual)
         picture(page, name)
 
 

@@ -123,6 +123,23 @@ def test_every_page_passes_axe_and_fits_the_screen(
     assert inspector.complaints == []
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_drawing_of_the_groups_has_the_colours_of_the_page(
+    office: tuple[Office, str], chromium: Any, theme: str
+) -> None:
+    made, url = office
+    page = visitor(chromium, url, viewport=WIDE, color_scheme=theme)
+    log_in(page)
+    page.goto(f"/admin/c/{made.about.id}/groups")
+    colour = "getComputedStyle(document.querySelector(%r)).%s"
+    paper = page.evaluate(colour % ("html", "backgroundColor"))
+    # Marks are dark on a light page and light on a dark one.
+    assert page.evaluate(colour % (".plane", "backgroundColor")) == paper
+    assert page.evaluate(colour % (".plane .plate", "fill")) == paper
+    assert page.evaluate(colour % (".plane text", "fill")) != paper
+    page.context.close()
+
+
 def test_a_moderator_works_through_the_queue_with_keys_alone(
     office: tuple[Office, str], chromium: Any
 ) -> None:
