@@ -207,8 +207,8 @@ def test_fewer_than_ten_effective_respondents_are_refused() -> None:
         ({"region": "nord"}, 'Did you mean "north"'),
         ({"region": False}, "put the value in quotes"),
         ({"region": []}, "where.region lists no value"),
-        ("north", "where is 'north'; write a column and what it must be"),
-        (["region"], "where is .'region'.; write a column and what it must be"),
+        ("north", "where is 'north'; give a mapping of conditions"),
+        (["region"], "where is of type list; give a mapping of conditions"),
         ({"region": {"min": 3}}, "holds no numbers"),
     ],
 )
