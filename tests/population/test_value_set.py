@@ -11,6 +11,7 @@ import pytest
 from suffrage.errors import InputError
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.value_set import ARRAYS, RESAMPLES
+from suffrage.population.where import matching
 from suffrage.survey import Survey, read_survey
 from tests.synthetic import make_survey
 
@@ -215,6 +216,19 @@ def test_fewer_than_ten_effective_respondents_are_refused() -> None:
 def test_a_where_that_cannot_be_names_the_key(where: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         build_value_set(SURVEY, "x", where, 1)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("north", "where is 'north'; write a column and what it must be"),
+        (["region"], "where is .'region'.; write a column and what it must be"),
+    ],
+)
+def test_conditions_that_are_no_mapping_are_shown_one(where: Any, message: str) -> None:
+    """Below the verb, where studies' own conditions arrive."""
+    with pytest.raises(InputError, match=message):
+        matching(SURVEY, where, "x")
 
 
 def test_a_range_over_words_is_refused_not_half_read() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from suffrage.evaluate.asking.interviews import SideAnswer
 from suffrage.plain_table import PlainTable
 from suffrage.plurals import plural
-from suffrage.report.numbers import percent
+from suffrage.report.numbers import number, percent
 
 # Characters of the longest bar.
 BAR = 12
@@ -60,7 +60,7 @@ def people_share(answer: SideAnswer, place: int) -> str:
     low, high = (float(end[place]) for end in answer.survey_interval)
     if low != low:
         return text
-    return f"{text} ({percent(low).removesuffix('%')} to {percent(high).removesuffix('%')})"
+    return f"{text} ({number(100 * low, 0)} to {number(100 * high, 0)})"
 
 
 def _sentences(answers: Sequence[SideAnswer]) -> Any:
