@@ -18,6 +18,10 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from suffrage.models.identity import ModelIdentity
 
+# Importing makes a million objects and hardly any garbage: no search for it until all tests are
+# collected, see `pytest_collection_finish`.
+gc.disable()
+
 # Workers that each take every core wait for one another: one thread a worker is many times faster.
 # Set before torch is loaded, which reads it once.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -60,6 +64,14 @@ MARKED_BY_FIXTURE = {
 }
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files of slow tests alone where none is wanted: their imports take seconds."""
+    if "not slow" not in config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    whole = "\npytestmark = pytest.mark.slow\n" in collection_path.read_text(encoding="utf-8")
+    return whole or None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by the costly fixtures they take, before pytest selects by marker."""
@@ -76,6 +88,7 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
+    gc.enable()
 
 
 @pytest.fixture(scope="session", autouse=True)

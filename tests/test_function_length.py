@@ -1,10 +1,13 @@
 """No function is longer than a reader can hold in mind."""
 
+import pytest
+
 from tests.module_facts import MODULES, facts_of
 
 LONGEST = 80
 
 
+@pytest.mark.slow
 def test_no_function_is_longer_than_eighty_lines() -> None:
     found = {
         f"{path.name}: {name}": lines

@@ -318,6 +318,7 @@ def test_a_survey_s_question_is_found_by_its_id_whoever_answers(
     assert set(answer.shares) == set(answer.item.texts) and answer.survey is None
 
 
+@pytest.mark.slow
 def test_a_single_word_that_is_no_id_is_not_asked_as_a_question(
     trained_run: suffrage.Study, town: Path
 ) -> None:

@@ -124,6 +124,7 @@ def said_at_start(given: TrainingJob) -> list[list[float]]:
     return found
 
 
+@pytest.mark.slow
 def test_kept_close_is_its_formula_and_nothing_where_nothing_changed(
     tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -276,6 +276,7 @@ def test_flipped_labels_move_the_answers_the_other_way(
     assert odds[1] < at_start - 0.5
 
 
+@pytest.mark.slow
 def test_texts_that_cannot_be_read_stop_the_training_with_their_counts(
     tiny_model: Path, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def test_ppo_stops_before_a_bad_gradient_is_learnt(
     assert not list(given.output.glob("*.safetensors"))
 
 
+@pytest.mark.slow
 def test_a_preference_model_stops_before_a_bad_gradient_is_learnt(
     tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

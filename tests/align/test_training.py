@@ -351,6 +351,7 @@ def test_a_half_written_point_is_passed_over(tmp_path: Path) -> None:
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-4"]
 
 
+@pytest.mark.slow
 def test_full_fine_tuning_saves_a_whole_model(tiny_model: Path, tmp_path: Path) -> None:
     folder = run("distribution", job(tiny_model, "distribution", tmp_path, 3, adapter="none"))
     assert (folder / "config.json").exists() and not (folder / "adapter_config.json").exists()

@@ -459,6 +459,7 @@ def test_names_are_learnt_from_people_where_a_teacher_predicts_one_answer_for_al
     assert abs(found["targets"]) < 0.1 * found["people"]
 
 
+@pytest.mark.slow
 def test_only_the_layers_named_are_trained(tiny_model: Path, tmp_path: Path) -> None:
     model, _ = load_weights(identify(str(tiny_model), Path()), "float32")
     train_only_layers(model, "2-2")

@@ -133,6 +133,7 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
         read_consultation(tmp_path / "town")
 
 
+@pytest.mark.slow
 def test_a_polis_export_keeps_its_votes(shared_data: Path) -> None:
     conversation = read_polis(shared_data / "polis" / "scoop-hivemind.biodiversity")
     made = consultation_of(conversation, "town")

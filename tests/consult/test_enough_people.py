@@ -49,6 +49,7 @@ def test_the_error_of_a_share_is_that_of_a_sample_of_so_many(people: int) -> Non
     assert found.share_error == pytest.approx(wanted, rel=0.05)
 
 
+@pytest.mark.slow
 def test_four_times_as_many_people_halve_the_error() -> None:
     few, many = (
         expect(PUBLIC, Turnout(people=n, statements=40), **MANY)  # type: ignore[arg-type]
@@ -92,6 +93,7 @@ def test_strategic_voters_and_bots_hide_consensus() -> None:
     assert strategic.consensus_found < bots.consensus_found <= honest.consensus_found
 
 
+@pytest.mark.slow
 def test_a_planted_group_is_found_among_people_who_differ_on_nothing_else() -> None:
     found = expect(PUBLIC, Turnout(people=200, statements=40), 1, planted=6)
     lost = expect(PUBLIC, Turnout(people=5, minutes=1, statements=40), 1, planted=6)

@@ -63,6 +63,7 @@ def test_there_is_a_core_where_one_is_wanted() -> None:
     assert not pairs_of(few, PairDesign(core_share=0)).core.any()
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.floats(0.05, 1), st.floats(0, 1))
 def test_probabilities_sum_to_1_and_reach_every_pair_not_seen(
     seed: int, floor: float, chance: float
@@ -84,6 +85,7 @@ def test_probabilities_sum_to_1_and_reach_every_pair_not_seen(
         assert p[lacking].sum() >= design.core_chance - 1e-9
 
 
+@pytest.mark.slow
 def test_draws_come_as_often_as_the_probability_that_is_logged() -> None:
     generator = np.random.default_rng(3)
     pairs = pairs_of({f"a{i}": "q" for i in range(4)}, DESIGN)

@@ -164,6 +164,7 @@ def test_a_merge_by_hand_needs_a_reason_and_is_told(tmp_path: Path) -> None:
         found(public, merges=(Merge("s99", "s0", "x"),))
 
 
+@pytest.mark.slow
 def test_what_is_written_is_what_ccai_reads(tmp_path: Path) -> None:
     principles = found(with_twin_votes(made_up_public(80, 5, texts=TWICE)))
     write_principles(principles, tmp_path / "p")

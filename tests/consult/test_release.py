@@ -364,6 +364,7 @@ def numbered_alike(public: Consultation) -> Consultation:
     )
 
 
+@pytest.mark.slow
 def test_people_and_statements_may_be_numbered_alike(tmp_path: Path) -> None:
     public = made_up_public(60, 1)
     ages = public.demographics.with_columns(
@@ -380,6 +381,7 @@ def test_people_and_statements_may_be_numbered_alike(tmp_path: Path) -> None:
     assert {n: f.height for n, f in alike.items()} == {n: f.height for n, f in named.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "column", "ids"),
     [

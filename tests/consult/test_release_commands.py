@@ -26,6 +26,7 @@ def said(*words: object) -> str:
     return result.output
 
 
+@pytest.mark.slow
 def test_release_writes_a_whole_dataset_and_keeps_its_key_beside(
     town: Path, tmp_path: Path
 ) -> None:

@@ -79,6 +79,7 @@ def test_a_model_that_answers_as_one_group_is_nearest_to_it(groups: list[ValueSe
         assert f"nearest to those of {group.name}" in said_of and "is clear" in said_of
 
 
+@pytest.mark.slow
 def test_fit_floor_and_ceiling_are_the_formulas_over_all_questions(groups: list[ValueSet]) -> None:
     found = audited(groups, constant)
     for one in found.groups:

@@ -165,6 +165,7 @@ FUNCTION_WORDS = words(
 )
 
 
+@pytest.mark.slow
 def test_no_scenario_shares_a_telling_word_with_its_question(shared_data: Path) -> None:
     wvs = read_survey({"reader": "wvs7", "path": str(shared_data / "wvs7")}, Path())
     items = {item.id: item for item in (*codebook().items, *wvs.codebook.items)}

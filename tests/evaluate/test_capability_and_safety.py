@@ -95,6 +95,7 @@ def test_who_knows_everything_reaches_the_ceiling_and_impostors_stay_at_chance()
     assert value_of(card, "facts", "flat").value == 0.25
 
 
+@pytest.mark.slow
 def test_a_loss_beyond_the_margin_is_flagged_and_one_within_is_not() -> None:
     total = len(COMPLETIONS) + len(GOOD)
     forgets = {c.id for c in COMPLETIONS[:2]}

@@ -116,6 +116,7 @@ def test_what_was_trained_on_is_left_out_for_everyone_and_counted(tmp_path: Path
     assert any("1 of 13 questions of GlobalOpinionQA asks nearly" in note for note in held.notes)
 
 
+@pytest.mark.slow
 def test_who_answers_only_what_suits_is_seen_on_those_alone_and_caught(folder: Path) -> None:
     """An impostor that refuses every question but those on which people split evenly."""
     from tests.impostors import Impostor

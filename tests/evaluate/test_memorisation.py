@@ -99,6 +99,7 @@ def test_paraphrases_of_a_file_are_asked_and_compared_with_the_own_words(tmp_pat
     assert not any("Without `paraphrases:`" in note for note in card.notes)
 
 
+@pytest.mark.slow
 def test_a_held_out_question_in_the_records_is_named(tmp_path: Path) -> None:
     generator = np.random.default_rng(1)
     records = build_distributions(SETS, SPLIT, 40, generator, RecordSettings())

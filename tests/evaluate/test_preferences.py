@@ -335,6 +335,7 @@ def test_a_population_is_weighted_as_the_study_says(options: Options) -> None:
     assert {c.weight for c in participants_choices(CONSULTATION, options).votes} == {1.0}
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_changes_no_figure(options: Options, tmp_path: Path) -> None:
     turned = {
         name: getattr(CONSULTATION, name).reverse()

@@ -104,6 +104,7 @@ def test_only_wanted_cells_are_asked_and_counted() -> None:
     assert prompts_to_score(SETS, [], True, SCORING, wanted) == 3 * 4
 
 
+@pytest.mark.slow
 def test_fit_on_trained_questions_rests_on_the_sample_for_every_method_and_floor() -> None:
     sets = value_sets(survey(respondents=400, items=8), crossings=False)
     ids = list(sets[0].distributions)

@@ -106,6 +106,7 @@ def test_fit_is_a_plain_mean_of_scipys_distance(card) -> None:  # type: ignore[n
     assert figure(card, "fit", "parrot").value == pytest.approx(np.mean(expected))
 
 
+@pytest.mark.slow
 def test_questions_of_the_training_are_removed_and_counted(card, folder: Path) -> None:  # type: ignore[no-untyped-def]
     assert card.details["removed"] == {"oq12": "q0", "oq13": "q1"}
     assert any("2 of 14 questions of the other survey ask nearly" in note for note in card.notes)
@@ -122,6 +123,7 @@ def test_a_model_asked_as_itself_is_asked_once(folder: Path) -> None:
     assert sorted(frame["value_set"].unique()) == ["north", "south"] and frame.height == 28
 
 
+@pytest.mark.slow
 def test_populations_that_are_not_mapped_are_named(folder: Path) -> None:
     some = Options(survey=SECTION, value_sets={"north": {"region": "north"}}, most=5)
     card = scored(EVALUATION, {"flat": flat()}, some, folder)

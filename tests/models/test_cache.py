@@ -152,6 +152,7 @@ def test_two_evaluations_that_ask_the_same_share_the_answer(
         np.testing.assert_array_equal(answer.shares, expected.shares)
 
 
+@pytest.mark.slow
 def test_nothing_is_shared_that_could_differ(model: LanguageModel, tmp_path: Path) -> None:
     other = LanguageModel.load(identify(str(make_tiny_model(tmp_path / "m", seed=1)), Path()))
     chats = [choices()[0].messages]
@@ -179,6 +180,7 @@ def test_nothing_is_shared_that_could_differ(model: LanguageModel, tmp_path: Pat
         assert counted.asked == 7
 
 
+@pytest.mark.slow
 def test_an_interrupted_asking_goes_on_where_it_was(
     model: LanguageModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -162,6 +162,7 @@ def test_a_template_reads_the_same_date_on_every_day(
         assert write_chat(dated, asked("Why?"), answer_follows=False).startswith(WRITTEN[name])
 
 
+@pytest.mark.slow
 def test_the_fixed_date_changes_nothing_else_of_a_template(monkeypatch: pytest.MonkeyPatch) -> None:
     """On that very day a template writes what it writes by itself."""
     import transformers.utils.chat_template_utils as clock

@@ -68,6 +68,7 @@ def long_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint_trial, "TOP_TOKENS", (300,))
 
 
+@pytest.mark.slow
 def test_labels_are_those_of_the_same_model_at_hand(
     server: Server, model: LanguageModel, long_lists: None
 ) -> None:
@@ -165,6 +166,7 @@ def known_shares(question: str) -> list[tuple[str, float]]:
     return [(f"{alpha}.", 0.6), (f" {bravo}", 0.2), ("I cannot answer that.", 0.2)]
 
 
+@pytest.mark.slow
 def test_without_probabilities_answers_are_sampled_and_their_number_told(server: Server) -> None:
     server.logprobs, server.speaks = False, known_shares
     endpoint = asking(server, samples=200)
@@ -176,6 +178,7 @@ def test_without_probabilities_answers_are_sampled_and_their_number_told(server:
     assert answer.mass == pytest.approx(0.8, abs=0.06) and not answer.refused
 
 
+@pytest.mark.slow
 def test_refusals_and_what_is_off_format_are_counted(server: Server) -> None:
     server.speaks = lambda question: [
         ("As an AI, I don't have opinions", 0.3),

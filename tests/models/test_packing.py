@@ -141,6 +141,7 @@ def test_packed_scores_equal_plain_ones(model: LanguageModel, texts: list[str]) 
             np.testing.assert_allclose(a, b, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_long_rows_are_read_in_blocks_as_plainly(model: LanguageModel) -> None:
     prompts = [
         (*range(2, 60), *range(100 + 20 * question, 112 + 20 * question), 7 + group, 9)

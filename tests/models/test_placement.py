@@ -49,6 +49,7 @@ def with_layers_on_disk(tiny: Path, offloaded: Path) -> LanguageModel:
     )
 
 
+@pytest.mark.slow
 def test_a_model_on_several_devices_is_read_and_drawn_from_as_on_one(
     tiny_model: Path, tmp_path: Path
 ) -> None:

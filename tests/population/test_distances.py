@@ -42,6 +42,7 @@ def test_metrics_equal_scipys(first: list[float], second: list[float]) -> None:
     )
 
 
+@pytest.mark.slow
 @given(weights, weights)
 def test_distances_are_symmetric_and_zero_only_for_equals(a: list[float], b: list[float]) -> None:
     p, q = shares(a), shares(b)
@@ -51,6 +52,7 @@ def test_distances_are_symmetric_and_zero_only_for_equals(a: list[float], b: lis
         assert 0 <= distance(p, q) <= 1 + 1e-12
 
 
+@pytest.mark.slow
 @given(weights, weights, st.permutations(range(5)))
 def test_fit_ignores_the_names_of_options(a: list[float], b: list[float], order: list[int]) -> None:
     p, q = shares(a), shares(b)

@@ -26,6 +26,7 @@ def one_group(column: np.ndarray, weights: np.ndarray):  # type: ignore[no-untyp
     return found.shares[0, 0], found.standard_errors[0, 0], found.n[0, 0], found.n_eff[0, 0]
 
 
+@pytest.mark.slow
 @given(answers)
 def test_shares_and_errors_are_the_formulas_written_plainly(answered: list[int]) -> None:
     column, weights = sample(answered)

@@ -143,6 +143,7 @@ def test_a_weight_of_two_is_a_respondent_twice_in_the_classes() -> None:
     np.testing.assert_allclose(one.shares, other.shares, atol=1e-3)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(st.integers(0, 10_000), st.integers(1, 3))
 def test_memberships_shares_and_profiles_are_probabilities(seed: int, classes: int) -> None:
@@ -174,6 +175,7 @@ def test_someone_who_answered_nothing_gets_the_shares_of_the_classes() -> None:
     np.testing.assert_allclose(found.memberships(nobody)[0], found.shares, atol=1e-12)
 
 
+@pytest.mark.slow
 def test_true_classes_are_found_again() -> None:
     columns, options, truth = made_up(2000, np.random.default_rng(9))
     found = fit(columns, options, 2)

@@ -92,6 +92,7 @@ def test_an_option_nobody_else_chose_stays_possible() -> None:
     assert 0 < pooled.shares[2] < 0.2 and np.isfinite(pooled.standard_errors).all()
 
 
+@pytest.mark.slow
 @given(
     counts=st.lists(st.floats(0, 30), min_size=2, max_size=7).filter(lambda c: sum(c) >= 10),
     known=st.floats(0.5, 1e5),

@@ -89,6 +89,7 @@ def test_mutual_information_is_that_of_the_joint_table() -> None:
     assert dict(dividing_items(found_segments()))["q0"] == pytest.approx(plain)
 
 
+@pytest.mark.slow
 def test_traits_carry_intervals_and_say_who_stands_out() -> None:
     found = {(t.column, t.category): t for t in traits(found_segments(), SURVEY, 0)}
     men = found["sex", "man"]

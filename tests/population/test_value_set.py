@@ -254,6 +254,7 @@ def test_a_group_of_weight_zero_is_refused() -> None:
         build_value_set(weightless, "x", {"region": "north"}, 1)
 
 
+@pytest.mark.slow
 def test_real_countries_keep_their_numbers(shared_data: Path) -> None:
     folder = shared_data / "wvs7"
     survey = read_survey(

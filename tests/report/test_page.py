@@ -113,6 +113,7 @@ def test_a_pooled_item_stands_with_the_weight_of_the_parent(results: Results) ->
     assert "env 31%, aims 57%" in text
 
 
+@pytest.mark.slow
 def test_a_changed_score_changes_the_page(results: Results, page: str) -> None:
     place = next(
         at
@@ -179,6 +180,7 @@ def attacked(content: Any, kept: set[str], fields: bool = True) -> Any:
     return content + ATTACK if isinstance(content, str) and content not in kept else content
 
 
+@pytest.mark.slow
 def test_no_text_of_the_results_is_read_as_markup(results: Results) -> None:
     content = results.model_dump(mode="json")
     kept = words_of_the_program(content) | {""}

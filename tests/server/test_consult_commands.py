@@ -189,6 +189,7 @@ def test_a_real_conversation_goes_through_the_store_unchanged(
     assert meta not in found.votes.statements
 
 
+@pytest.mark.slow
 def test_one_of_several_polis_exports_in_a_folder_is_imported_by_its_prefix(tmp_path: Path) -> None:
     store = empty_store(tmp_path / "store")
     crowd(store, consultation(store), 12)
@@ -230,6 +231,7 @@ def test_files_of_other_platforms_are_imported_and_used_as_seeds(tmp_path: Path)
     assert "1 statement" in made(tmp_path, "--statements", proposals).output
 
 
+@pytest.mark.slow
 def test_a_folder_for_releases_can_be_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ def error_of(*words: str) -> str:
     return str(found.exception)
 
 
+@pytest.mark.slow
 def test_a_draft_cannot_be_opened_before_it_says_who_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

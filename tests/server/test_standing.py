@@ -133,6 +133,7 @@ def in_four_languages(tmp_path_factory: pytest.TempPathFactory) -> Site:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("language", "two", "several"),
     [

@@ -165,6 +165,7 @@ def test_a_model_that_knows_the_people_agrees_with_them_and_a_flat_one_does_not(
         assert abs(knower.value - knower.ceiling) < 0.1
 
 
+@pytest.mark.slow
 def test_a_value_set_without_participants_is_compared_with_nobody(
     write_loop: Write, tmp_path: Path
 ) -> None:

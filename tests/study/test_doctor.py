@@ -48,6 +48,7 @@ def test_what_is_missing_is_named_with_the_command(monkeypatch: pytest.MonkeyPat
     assert doctor.diagnosis()["extra demo"].endswith("(installed)")
 
 
+@pytest.mark.slow
 def test_programs_that_only_tests_need_are_looked_for(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

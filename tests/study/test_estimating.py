@@ -111,6 +111,7 @@ def test_small_samples_of_real_respondents_hold_the_whole_survey_and_knowledge_i
     assert one.found.raw == pytest.approx(one.known, abs=0.01)
 
 
+@pytest.mark.slow
 def test_a_model_that_tells_nobody_apart_leaves_the_people_as_they_are(study: Study) -> None:
     for method, group in (("even", "everyone"), ("knows", "liberals")):
         (one,) = estimate_study(study, method, 80, [group], [ITEM]).estimates
@@ -119,6 +120,7 @@ def test_a_model_that_tells_nobody_apart_leaves_the_people_as_they_are(study: St
         assert "answers the same for everyone in this group" in verdict(one.found, one.told_apart)
 
 
+@pytest.mark.slow
 def test_without_a_sample_all_who_answered_are_it_and_the_rest_is_the_population(
     study: Study,
 ) -> None:
@@ -140,6 +142,7 @@ def test_a_trained_method_is_not_used_on_items_whose_answers_it_has_read(study: 
     assert {e.item.id for e in estimate_study(study, "knows", 50).estimates} == {ITEM, READ}
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_sample_and_another_another(study: Study) -> None:
     one, same, other = (
         estimate_study(study, "knows", 50, ["everyone"], [ITEM], seed=s).estimates[0].found
@@ -149,6 +152,7 @@ def test_the_same_seed_gives_the_same_sample_and_another_another(study: Study) -
     assert (one.classical.values != other.classical.values).any()
 
 
+@pytest.mark.slow
 def test_one_estimate_is_the_same_whichever_others_are_made(study: Study) -> None:
     (alone,) = estimate_study(study, "knows", 50, ["liberals"], [ITEM]).estimates
     every = {(e.group, e.item.id): e for e in estimate_study(study, "knows", 50).estimates}
@@ -158,6 +162,7 @@ def test_one_estimate_is_the_same_whichever_others_are_made(study: Study) -> Non
     assert len({tuple(values) for values in others}) == len(others)
 
 
+@pytest.mark.slow
 def test_a_small_sample_of_its_own_takes_the_shares_of_groups_from_another_survey(
     study: Study, tmp_path: Path
 ) -> None:
@@ -214,6 +219,7 @@ def test_a_small_sample_of_its_own_takes_the_shares_of_groups_from_another_surve
         estimate_study(small, "knows", 50, population=study)
 
 
+@pytest.mark.slow
 def test_answers_to_other_options_are_not_joined_with_these_people(
     study: Study, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def test_hours_are_operations_over_speed(write_study: Write) -> None:
     assert base.training_hours == 0 < base.asking_hours, "an untrained model is asked too"
 
 
+@pytest.mark.slow
 def test_evaluations_of_their_own_questions_take_time(write_study: Write) -> None:
     plain = hardware_plan(read_study(write_study(methods=METHODS)))
     assert {row.evaluating_hours for row in plain.rows} == {0.0}
@@ -105,6 +106,7 @@ def test_there_is_no_total_where_the_model_is_not_known(write_study: Write) -> N
     assert known["seconds_left"] > 0 and "Measured: this machine" in known["notes"][0]
 
 
+@pytest.mark.slow
 def test_a_method_that_changes_no_weights_is_not_said_to_train_an_adapter(
     write_study: Write,
 ) -> None:
@@ -174,6 +176,7 @@ def test_what_a_layer_keeps_is_what_autograd_saves(adapter: str, width: int) -> 
     assert saved(3) - saved(2) == pytest.approx(counted, rel=0.1)
 
 
+@pytest.mark.slow
 def test_the_command_prints_and_says_that_it_is_an_estimate(write_study: Write) -> None:
     path = str(write_study(methods=METHODS))
     shown = CliRunner().invoke(app, ["plan", path, "--gpus", "--price", "2"]).output

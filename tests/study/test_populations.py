@@ -41,6 +41,7 @@ def test_a_part_of_nothing_is_named(
         read_study(write_study(value_sets=[NORTH, part]))
 
 
+@pytest.mark.slow
 def test_the_whole_run_stands_on_the_raked_survey(write_study: Write) -> None:
     plain = run_study(read_study(write_study()), only="value_sets")
     study = read_study(write_study(weights=TARGETS))

@@ -93,6 +93,7 @@ def test_quiet_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not written.getvalue()
 
 
+@pytest.mark.slow
 def test_bars_show_the_time_left_of_the_stage_and_of_the_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

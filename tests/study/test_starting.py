@@ -62,6 +62,7 @@ def test_a_study_made_from_a_data_file_can_be_read_and_run(tmp_path: Path) -> No
     assert [spec.name for spec in study.methods] == ["base", "prompt", "distribution"]
 
 
+@pytest.mark.slow
 def test_a_drafted_codebook_and_a_study_that_is_begun_have_the_same_items(tmp_path: Path) -> None:
     data = write_town(tmp_path)
     drafted = {item["id"]: item for item in yaml.safe_load(draft_codebook(data))["items"]}
@@ -79,6 +80,7 @@ def test_too_few_questions_hold_nothing_out_and_train_nothing(tmp_path: Path) ->
     assert any("too few" in line or "so few questions" in line for line in started.found)
 
 
+@pytest.mark.slow
 def test_what_the_user_says_comes_before_what_is_guessed(tmp_path: Path) -> None:
     told = StartSettings(demographics=("district",), by="q1", weight="Age", respondent="id")
     start_study(write_town(tmp_path), tmp_path / "new", told)
@@ -91,6 +93,7 @@ def test_what_the_user_says_comes_before_what_is_guessed(tmp_path: Path) -> None
         start_study(tmp_path / "town.csv", tmp_path / "other", StartSettings(by="distrct"))
 
 
+@pytest.mark.slow
 def test_a_study_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     data = write_town(tmp_path)
     start_study(data, tmp_path / "new")

@@ -217,6 +217,7 @@ def test_asking_a_sample_is_planned_as_less(write_study: Write) -> None:
     assert found[4] == pytest.approx(found[None] * len(cells) / 16, rel=0.1)
 
 
+@pytest.mark.slow
 def test_layers_that_are_not_trained_take_a_third_and_no_memory_of_moments(
     write_study: Write,
 ) -> None:

@@ -35,6 +35,7 @@ def plain_ipf(base: np.ndarray, margins: list[Margin], rounds: int = 2000) -> np
     return w
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_raking_is_iterative_proportional_fitting_to_the_end(seed: int) -> None:
     base, margins = people(400, seed)
@@ -43,6 +44,7 @@ def test_raking_is_iterative_proportional_fitting_to_the_end(seed: int) -> None:
     np.testing.assert_allclose(found.weights, plain_ipf(base, margins), rtol=1e-6)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.integers(0, 10_000), st.floats(0.1, 100))
 def test_scaling_and_permuting_respondents_change_nothing_else(seed: int, factor: float) -> None:
@@ -165,6 +167,7 @@ def test_someone_of_unknown_category_keeps_the_share_they_have() -> None:
     assert found.converged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_agrees_with_svy(seed: int) -> None:
     svy = pytest.importorskip("svy")

@@ -135,6 +135,7 @@ def test_what_held_out_people_say_reaches_no_record(builder: Any) -> None:
     assert build(builder).frame.equals(build(builder, source=source(turned_public())).frame)
 
 
+@pytest.mark.slow
 def test_what_held_out_people_vote_reaches_no_principle() -> None:
     assert source().constitution() == source(turned_public()).constitution()
 

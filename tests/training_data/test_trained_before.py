@@ -207,6 +207,7 @@ def test_ids_count_where_most_of_them_are_found_by_their_texts() -> None:
     assert set(trained_before(items, {BEFORE: chance}).items) == {"q1"}
 
 
+@pytest.mark.slow
 def test_overlaps_are_those_that_comparing_every_pair_finds() -> None:
     """Against the definition in its docstring, pair by pair, on questions made of a few words."""
     generator = np.random.default_rng(4)

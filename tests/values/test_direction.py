@@ -78,6 +78,7 @@ def relabelled(survey: Survey, texts: tuple[str, ...]) -> Survey:
     return Survey(survey.responses, book, survey.provenance)
 
 
+@pytest.mark.slow
 def test_opposite_labels_turn_every_score_round() -> None:
     key, survey = item_key("PVQ-21"), answers(200)
     first = value_scores(relabelled(survey, LIKE_ME), key)

@@ -30,6 +30,7 @@ def test_a_covariance_of_one_factor_gives_its_loadings_back() -> None:
     np.testing.assert_allclose(left, unique, atol=1e-5)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 500), st.floats(0.2, 5))
 def test_equal_loadings_make_alpha_and_omega_agree(seed: int, scale: float) -> None:
     # Tau-equivalent items: alpha is exact there (Lord and Novick 1968), in the population.

@@ -106,6 +106,7 @@ def test_priorities_point_to_the_values_that_matter_most() -> None:
     assert priorities(dict.fromkeys(degrees, 3.0), degrees).tolist() == pytest.approx([0, 0])
 
 
+@pytest.mark.slow
 def test_someone_who_answers_all_alike_or_too_little_is_set_aside() -> None:
     survey = answers(50)
     changed = {
@@ -146,6 +147,7 @@ def test_alpha_is_the_covariance_form_and_that_of_a_worked_example() -> None:
     assert math.isnan(cronbach_alpha(x[:, :1], np.ones(200)))
 
 
+@pytest.mark.slow
 def test_a_reversed_item_is_named() -> None:
     survey = answers()
     turned = (5 - pl.col("impfree")).cast(pl.Int16)

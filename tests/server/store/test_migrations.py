@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 
@@ -40,6 +41,7 @@ def table_of(rows: list[dict[str, Any]], name: str) -> sa.TableClause:
     return sa.table(name, *(sa.Column(key, types.get(key)) for key in rows[0]))
 
 
+@pytest.mark.slow
 def test_results_of_two_tables_are_the_same_in_one_and_back(address: str) -> None:
     store = database.open_store(address, create=True)
     ids = {

@@ -67,6 +67,7 @@ def test_a_whole_participation_by_the_api(here: Site) -> None:
     assert client.get(f"{base}/me").status_code == 401
 
 
+@pytest.mark.slow
 def test_sides_of_pairs_are_drawn_evenly_and_stored(here: Site) -> None:
 
     what = consultations.find_consultation(here.store, "water")

@@ -196,6 +196,7 @@ def test_after_a_vote_focus_is_on_the_next_statement_and_it_is_said(
     page.context.close()
 
 
+@pytest.mark.slow
 def test_the_mark_under_which_votes_are_kept_is_each_persons_own(live: Live) -> None:
     # Also where a page is made once for many people.
     marks = set()
@@ -319,6 +320,7 @@ def test_a_vote_is_small_in_every_language(tmp_path: Path) -> None:
         assert whole < 5_000, (code, whole)
 
 
+@pytest.mark.slow
 def test_a_language_written_from_the_right_turns_the_page(tmp_path: Path) -> None:
     from babel.messages.catalog import Catalog
     from babel.messages.mofile import write_mo
@@ -363,6 +365,7 @@ def test_the_language_switch_keeps_its_place_and_stays(tmp_path: Path) -> None:
     assert '<p lang="en" dir="auto">The council runs this consultation' in consent
 
 
+@pytest.mark.slow
 def test_pages_of_no_consultation_are_in_the_language_that_the_browser_asks_for(
     tmp_path: Path,
 ) -> None:

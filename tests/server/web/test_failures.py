@@ -265,6 +265,7 @@ def test_no_address_with_a_nul_reaches_the_database(here: Site, path: str) -> No
     assert found.status_code == 404 and found.headers["x-frame-options"] == "DENY"
 
 
+@pytest.mark.slow
 def test_a_form_with_a_nul_is_refused(here: Site) -> None:
     visitor = here.browser().join()
     visitor.get("/c/water/vote")

@@ -17,6 +17,7 @@ BOMB = "p0: &p0 [" + ",".join(["zzz"] * 9) + "]\n"
 BOMB += "".join(f"p{n + 1}: &p{n + 1} [{','.join([f'*p{n}'] * 9)}]\n" for n in range(6))
 
 
+@pytest.mark.slow
 def test_yaml_that_unfolds_is_refused_at_once() -> None:
     began = time.process_time()
     with pytest.raises(yaml.YAMLError, match="aliases"):

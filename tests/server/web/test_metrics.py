@@ -50,6 +50,7 @@ def test_votes_requests_and_times_are_counted(here: Site) -> None:
     assert found["suffrage_committed_acts_total"] >= found["suffrage_commits_total"] >= 9
 
 
+@pytest.mark.slow
 def test_times_of_finding_groups_are_told(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     crowd(here.store, what, 30)

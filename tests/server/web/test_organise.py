@@ -239,6 +239,7 @@ def test_seeds_come_as_lines_and_as_a_file_and_never_twice(office: Office) -> No
     assert "there is no statement" in visitor.post("/seeds", 422).text.lower()
 
 
+@pytest.mark.slow
 def test_answers_are_imported_with_where_they_come_from_and_taken_out(
     office: Office, tmp_path: Path
 ) -> None:
@@ -263,6 +264,7 @@ def test_answers_are_imported_with_where_they_come_from_and_taken_out(
     assert actions(office).count("answer.show") == 2
 
 
+@pytest.mark.slow
 def test_a_participant_is_left_out_and_counted_again(office: Office) -> None:
     visitor = office.client("moderator")
     shown = visitor.get("/participants")
@@ -397,6 +399,7 @@ def test_principles_are_found_in_the_votes_and_those_ticked_are_kept(office: Off
     visitor.post("/principles", 404, what="keep", sources="nowhere")
 
 
+@pytest.mark.slow
 def test_answers_are_typed_or_written_by_the_operators_model(office: Office) -> None:
     visitor = office.client("owner")
     visitor.get("/answers")
@@ -510,6 +513,7 @@ def test_participation_stands_against_the_population(shared_office: Office) -> N
     assert "missed a check question" in shown
 
 
+@pytest.mark.slow
 def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: Office) -> None:
     visitor = office.client("owner")
     page = visitor.get("/statements?state=rejected&done=accepted&count=1")

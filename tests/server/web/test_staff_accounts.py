@@ -139,6 +139,7 @@ def test_a_password_that_somebody_else_knows_is_changed_before_anything_else(her
     assert visitor.get(f"/admin/c/{what.id}").status_code == 200
 
 
+@pytest.mark.slow
 def test_whom_an_owner_stops_is_out_at_once_and_the_last_owner_stays(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     owner, stopped = signed_in(here), signed_in(here, BO)
@@ -154,6 +155,7 @@ def test_whom_an_owner_stops_is_out_at_once_and_the_last_owner_stays(here: Site)
         staff.disable_member(here.store, member(here).id, "tests")
 
 
+@pytest.mark.slow
 def test_an_owner_changes_no_account_that_works_for_others_too(here: Site) -> None:
     other = consultation(here.store, "energy")
     here.staff(other, "owner", "cy@example.org")
