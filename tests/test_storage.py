@@ -146,3 +146,10 @@ def test_what_a_killed_writer_left_is_private_and_removed_by_the_next_one(tmp_pa
     now = {path.name for path in tmp_path.iterdir()}
     assert now == {*others, "out", "private.json"}
     assert everything(tmp_path / "out") == WRITTEN
+
+
+def test_bytes_held_are_those_of_all_files_and_of_no_link(tmp_path: Path) -> None:
+    fill(tmp_path)
+    (tmp_path / "again.csv").symlink_to(tmp_path / "table.csv")
+    assert storage.bytes_held(tmp_path / "table.csv") == len("a,b\n")
+    assert storage.bytes_held(tmp_path) == len("a,b\n") + len("part")

@@ -82,6 +82,13 @@ def folder_hash(folder: Path, without: Collection[str] = ()) -> str:
     )
 
 
+def bytes_held(path: Path) -> int:
+    """Return the bytes of a file, or of all files in a folder; links are not followed."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file() and not p.is_symlink())
+
+
 @contextlib.contextmanager
 def disk_errors(target: Path) -> Iterator[None]:
     """Turn a full disk or a forbidden folder into a message that says what to do."""

@@ -152,9 +152,10 @@ def merge_command(
     Example: `suffrage merge runs/quickstart/checkpoints/sft-seed7 merged`
     """
     from suffrage.publish.merging import merge_checkpoint
+    from suffrage.storage import bytes_held
 
     merge_checkpoint(checkpoint, out, dtype, trust_remote_code)
-    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    size = bytes_held(out)
     if as_json:
         print_json({"folder": str(out), "bytes": size})
         return

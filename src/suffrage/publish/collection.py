@@ -141,9 +141,8 @@ def published_before(run: Path, folder: Path) -> Published:
 
 def _published(folder: Path) -> Published:
     written = RepresentationReceipt.read(folder)
-    size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
     left_out = {part.name: part.left_out for part in written.parts if part.left_out}
-    return Published(folder, written, left_out, size)
+    return Published(folder, written, left_out, storage.bytes_held(folder))
 
 
 def _checked_receipt(run: Path) -> RepresentationReceipt:

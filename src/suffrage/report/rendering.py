@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 def render_page(template: str, **content: Any) -> str:
     """A template of `report/templates` as HTML; content: what it shows, by its names there."""
-    return _environment().get_template(template).render(content)
+    return page_environment("suffrage.report").get_template(template).render(content)
 
 
 @cache
-def _environment() -> Environment:
-    """The templates, each compiled once."""
+def page_environment(package: str) -> Environment:
+    """The Jinja environment of the folder `templates` in a package; each is compiled once."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("suffrage.report"),
+        loader=PackageLoader(package),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

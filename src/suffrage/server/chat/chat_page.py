@@ -5,20 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Form
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from suffrage.errors import InputError
 from suffrage.evaluate.asking.interviews import Interview, SideAnswer
-from suffrage.report.numbers import percent
+from suffrage.report.rendering import page_environment
 from suffrage.report.terminal_pages.interviews import interview_notes, people_share
 from suffrage.server.chat.preferences import OUTCOME_WORDS, BlindPair, PreferenceBox
 from suffrage.server.listening import address_of, open_port
@@ -185,7 +183,7 @@ def _page(chat: _Chat, problem: str, given: dict[str, str]) -> str:
         "problem": problem[:1].upper() + problem[1:],
         "given": given,
     }
-    return _environment().get_template("chat.html").render(content)
+    return page_environment("suffrage.server.chat").get_template("chat.html").render(content)
 
 
 def _shown(exchange: ChatExchange) -> dict[str, Any]:
@@ -231,16 +229,3 @@ def _cell(answer: SideAnswer, place: int) -> dict[str, Any]:
 
 def _source(name: str) -> str:
     return (files("suffrage.server.chat") / "templates" / name).read_text(encoding="utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("suffrage.server.chat"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["percent"] = percent
-    return environment

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from suffrage.errors import InputError
 from suffrage.models.bundled import cache_folder
 from suffrage.publish.receipt import RECEIPT, RepresentationReceipt
+from suffrage.storage import bytes_held
 from suffrage.study.stages import FOLDERS, only_run_in
 
 HeldKind = Literal["kept", "old", "work", "cache"]
@@ -68,7 +69,7 @@ def clean_runs(runs: Sequence[Path], free: Sequence[HeldKind] = ()) -> list[Held
             found += [_freed(held, free) for held in _held_by(run)]
     cache = cache_folder()
     if cache.is_dir():
-        found.append(_freed(Held(cache, "cache", _size(cache)), free))
+        found.append(_freed(Held(cache, "cache", bytes_held(cache)), free))
     return found
 
 
@@ -86,18 +87,12 @@ def _held_by(run: Path) -> Iterator[Held]:
         own = {part.place for part in RepresentationReceipt.read(run).parts}
     kept = [path for path in stages if path.relative_to(run).as_posix() in own]
     loose = [path for path in run.iterdir() if path.is_file()]
-    yield Held(run, "kept", sum(map(_size, (*kept, *loose))))
+    yield Held(run, "kept", sum(map(bytes_held, (*kept, *loose))))
     for path in stages:
         if path not in kept:
-            yield Held(path, "old", _size(path))
+            yield Held(path, "old", bytes_held(path))
     if (run / ".work").is_dir():
-        yield Held(run / ".work", "work", _size(run / ".work"))
-
-
-def _size(path: Path) -> int:
-    if path.is_file():
-        return path.stat().st_size
-    return sum(p.stat().st_size for p in path.rglob("*") if p.is_file() and not p.is_symlink())
+        yield Held(run / ".work", "work", bytes_held(run / ".work"))
 
 
 def _freed(held: Held, free: Sequence[HeldKind]) -> Held:
