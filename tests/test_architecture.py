@@ -63,3 +63,12 @@ def test_every_decision_has_its_day() -> None:
     decisions = page.split("## Decisions", 1)[1].split("\n## ", 1)[0]
     entries = re.findall(r"^- .*", decisions, flags=re.MULTILINE)
     assert entries and all(re.match(r"- \*\*20\d\d-\d\d-\d\d\. ", entry) for entry in entries)
+
+
+def test_every_decision_has_a_figure_or_says_why_not() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    decisions = page.split("## Decisions", 1)[1].split("\n## ", 1)[0]
+    entries = re.split(r"^- \*\*20\d\d-\d\d-\d\d\. ", decisions, flags=re.MULTILINE)[1:]
+    # A date is no figure.
+    told = [re.sub(r"20\d\d-\d\d-\d\d", "", entry) for entry in entries]
+    assert not [entry for entry in told if not re.search(r"\d|Not measured", entry)]
