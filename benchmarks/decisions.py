@@ -270,7 +270,7 @@ def row_lengths(model: Any, layers: int = 6, tokens: int = 2048) -> str:
     """Processor time of passes forwards and backwards over as many tokens in rows of a length."""
     import torch
 
-    inner, took = model.model, {}
+    inner, took = model.model.requires_grad_(True), {}
     inner.layers = inner.layers[:layers]
     for length in (512, 512, 1024, 2048):  # the first one warms up
         ids = torch.randint(0, 40_000, (tokens // length, length))
