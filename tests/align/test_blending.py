@@ -8,16 +8,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from suffrage.align import TrainingJob, packed
-from suffrage.align.blending import BLENDS, BlendPoint, blended, chosen_blend
+from suffrage.align.blending import (
+    BLENDS,
+    BlendPoint,
+    behind_the_best,
+    blended,
+    chosen_blend,
+    least_blend,
+)
 from suffrage.align.distribution import Options
 from suffrage.align.packed import Prompts, asked_shares
 from suffrage.align.validation import Validation
+from suffrage.models import identify
 from suffrage.models.packing_rule import packing_rule
 from suffrage.population.distribution_distances import fit
 from suffrage.training_data import RecordSettings
@@ -46,6 +55,40 @@ def test_no_point_is_kept_that_is_worse_than_the_start(
 def test_an_equally_good_point_is_kept_that_is_nearer_to_the_start() -> None:
     points = [BlendPoint(w, 0.5, None) for w in BLENDS]
     assert chosen_blend(points, 0.01).weight == 0
+
+
+@given(st.lists(st.tuples(fits, st.floats(0, 0.2)), min_size=5, max_size=5))
+def test_the_least_weight_is_kept_that_is_within_one_standard_error_of_the_best(
+    given_: list[tuple[float, float]],
+) -> None:
+    best = max(fit for fit, _ in given_)
+    points = [
+        BlendPoint(weight, fit, None, best - fit, error if fit < best else 0.0)
+        for weight, (fit, error) in zip(BLENDS, given_, strict=True)
+    ]
+    kept = least_blend(points, 0.0)
+    assert kept.behind <= kept.error
+    assert all(p.behind > p.error for p in points if p.weight < kept.weight)
+
+
+def test_no_least_weight_is_kept_at_which_the_survey_is_lost() -> None:
+    points = [
+        BlendPoint(0.0, 0.5, 0.8, 0.2, 0.1),
+        BlendPoint(0.5, 0.6, 0.7, 0.1, 0.2),
+        BlendPoint(0.75, 0.65, 0.79, 0.05, 0.1),
+        BlendPoint(1.0, 0.7, 0.79),
+    ]
+    assert least_blend(points, 0.02).weight == 0.75
+    assert least_blend(points, 0.2).weight == 0.5
+    assert least_blend(points, 0.0).weight == 0
+
+
+def test_what_is_lost_and_its_error_are_those_of_a_paired_t_test() -> None:
+    generator = np.random.default_rng(3)
+    best, own = generator.uniform(size=(2, 30))
+    lost, error = behind_the_best(best, own)
+    assert lost / error == pytest.approx(scipy.stats.ttest_rel(best, own).statistic)
+    assert behind_the_best(best[:1], own[:1]) == (pytest.approx(best[0] - own[0]), 0.0)
 
 
 def test_a_new_adapters_change_is_scaled_as_a_whole() -> None:
@@ -114,6 +157,37 @@ def test_what_is_saved_gives_what_the_manifest_says_and_is_never_worse_than_the_
     kept = next(p for p in facts["points"] if p["weight"] == facts["weight"])
     assert (kept["fit"], kept["survey_fit"]) == pytest.approx(after, abs=1e-4)
     assert after[0] >= before[0] - 1e-4 and after[1] >= before[1] - tolerance - 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("adapter", "rate"), [("lora", 0.01), ("none", 0.003)])
+def test_a_survey_training_goes_no_further_than_one_standard_error_asks(
+    adapter: str, rate: float, tiny_model: Path, tmp_path: Path
+) -> None:
+    options = {"questions": 2, "populations": 4, "validation": 0.25, "adapter": adapter}
+    rule = {"blend": "one_standard_error", "validate_every": 20, "learning_rate": rate}
+    own = job(tiny_model, tmp_path, 40, populations(4, planted=True), **options, **rule)
+    facts = trained(own).blend
+    assert facts is not None and facts["rule"] == "one_standard_error"
+    points = {p["weight"]: p for p in facts["points"]}
+    best = max(points.values(), key=lambda p: p["fit"])
+    assert best["fit"] > points[0.0]["fit"] and best["behind"] == best["error"] == 0
+    near = [weight for weight, p in points.items() if p["behind"] <= p["error"]]
+    assert facts["weight"] == min(near) > 0
+    # The adapter is as good at a quarter of the way; of the whole model each step is better.
+    assert facts["weight"] < best["weight"] if adapter == "lora" else facts["weight"] == 1
+    import peft
+
+    from suffrage.models.loading import load_weights
+
+    rows = [row for row in own.records.frame.to_dicts() if row["validation"]]
+    whole = identify(str(own.output), tmp_path) if adapter == "none" else own.model
+    model, tokenizer = load_weights(whole, "float32")
+    if adapter == "lora":
+        model = peft.PeftModel.from_pretrained(model, own.output)
+    said = asked_shares(model.eval(), rows, Prompts.of(tokenizer), packing_rule(model), 8)
+    fits_now = [float(fit(np.array(row["target"]), s)) for row, s in zip(rows, said, strict=True)]
+    assert points[facts["weight"]]["fit"] == pytest.approx(np.mean(fits_now), abs=1e-4)
 
 
 @pytest.mark.slow

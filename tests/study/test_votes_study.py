@@ -215,7 +215,6 @@ def test_votes_are_compared_only_where_statements_and_people_are_held_out(
     ("changes", "message"),
     [
         ({"replay": 0.5, "records": "survey"}, "these are the survey's"),
-        ({"blend": True, "validation": 0.1, "records": "survey"}, "these are the survey's"),
         ({"offset": "average"}, "offset: is the average answer to the survey's questions"),
         ({"epochs": 2, "steps": None}, "epochs: is for records from the survey"),
     ],

@@ -1,19 +1,23 @@
 """After training: how far from the start to go, chosen on what was held back.
 
-Weights between those that training began with and those it ended with are tried, and the best are
-kept. The start itself is always among them, so that training never leaves a worse point on what it
-was chosen on.
+Weights between those that training began with and those it ended with are tried (WiSE-FT, Wortsman
+et al., 2022, arXiv:2109.01903), and the best are kept, or the least that are about as good. The
+start itself is always among them, so that training never leaves a worse point on what it was chosen
+on.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from suffrage.align.loop import snapshot, trainable
 from suffrage.align.validation import ValidationPoint, allowed
+from suffrage.arrays import FloatArray
 from suffrage.errors import require
 
 if TYPE_CHECKING:
@@ -29,10 +33,14 @@ class BlendPoint:
 
     # Of the trained weights, 0 to 1.
     weight: float
-    # Of the consultation's cells held back.
+    # Of the cells held back.
     fit: float
-    # Of the survey's cells held back; None where there are none.
+    # Of the survey's cells held back, where a consultation is learnt; None where there are none.
     survey_fit: float | None
+    # How far the fit is behind the best point's, on average over questions.
+    behind: float = 0.0
+    # The standard error of `behind`.
+    error: float = 0.0
 
 
 def chosen_blend(points: Sequence[BlendPoint], tolerance: float) -> BlendPoint:
@@ -56,9 +64,62 @@ def chosen_blend(points: Sequence[BlendPoint], tolerance: float) -> BlendPoint:
     >>> chosen_blend([start, end], 0.01).weight, chosen_blend([start, end], 0.2).weight
     (0.0, 1.0)
     """
+    return max(_able(points, tolerance), key=lambda p: (p.fit, -p.weight))
+
+
+def least_blend(points: Sequence[BlendPoint], tolerance: float) -> BlendPoint:
+    """The point nearest to the start that is within one standard error of the best.
+
+    What is held back shows how well the training learnt, and not what the model forgot. Of points
+    that can hardly be told apart, the one nearest to the start forgets least (the
+    one-standard-error rule of Hastie, Tibshirani and Friedman, 2009, section 7.10).
+
+    Parameters
+    ----------
+    points : sequence of BlendPoint
+        With how far each is behind the best, see `behind_the_best`.
+    tolerance : float
+        As for `chosen_blend`.
+
+    Examples
+    --------
+    >>> start, end = BlendPoint(0.0, 0.6, None, 0.1, 0.02), BlendPoint(1.0, 0.7, None)
+    >>> middle = BlendPoint(0.5, 0.69, None, 0.01, 0.02)
+    >>> least_blend([start, middle, end], 0.01).weight
+    0.5
+    """
+    near = [p for p in _able(points, tolerance) if p.behind <= p.error]
+    return min([*near, chosen_blend(points, tolerance)], key=lambda p: p.weight)
+
+
+def _able(points: Sequence[BlendPoint], tolerance: float) -> list[BlendPoint]:
+    """The start, and every point at which the survey's fit falls by no more than the tolerance."""
     start = next(point for point in points if point.weight == 0)
-    able = [p for p in points if allowed(p.survey_fit, start.survey_fit, tolerance)]
-    return max([start, *able], key=lambda p: (p.fit, -p.weight))
+    return [start, *(p for p in points if allowed(p.survey_fit, start.survey_fit, tolerance))]
+
+
+def behind_the_best(best: FloatArray, own: FloatArray) -> tuple[float, float]:
+    """How far one point's fit is behind another's over the same questions.
+
+    Parameters
+    ----------
+    best, own : array, shape (questions,)
+        The fit of each question, 0 to 1.
+
+    Returns
+    -------
+    tuple of float
+        The mean difference, and its standard error over questions; 0 with one question.
+
+    Examples
+    --------
+    >>> lost, error = behind_the_best(np.array([0.9, 0.7, 0.8]), np.array([0.8, 0.7, 0.7]))
+    >>> print(f"{lost:.4f} {error:.4f}")
+    0.0667 0.0333
+    """
+    lost = best - own
+    error = float(np.std(lost, ddof=1) / np.sqrt(lost.size)) if lost.size > 1 else 0.0
+    return float(np.mean(lost)), error
 
 
 def blended(
@@ -98,11 +159,12 @@ def blend_with_start(
     model: Any,
     start: Mapping[str, torch.Tensor],
     output: Path,
-    measure: Callable[[Any], ValidationPoint],
+    measure: Callable[[Any], tuple[ValidationPoint, FloatArray]],
     tolerance: float,
     new: bool,
+    rule: bool | str = True,
 ) -> dict[str, Any]:
-    """Try weights between the start and what training left, and save the best.
+    """Try weights between the start and what training left, and save the best or the least.
 
     Parameters
     ----------
@@ -113,11 +175,13 @@ def blend_with_start(
     output : Path
         Where training left the point it chose, and where the best is saved.
     measure : callable
-        What the model gives on everything held back.
+        What the model gives on everything held back, and the fit of each question.
     tolerance : float
         See `chosen_blend`.
     new : bool
         See `blended`.
+    rule : bool or str
+        "one_standard_error" for `least_blend`; otherwise `chosen_blend`.
 
     Returns
     -------
@@ -126,17 +190,25 @@ def blend_with_start(
     """
     _load_saved(model, output)
     end = snapshot(model)
-    points = []
+    points, each = [], {}
     for weight in BLENDS:
         _set(model, blended(start, end, weight, new))
-        point = measure(model)
+        point, each[weight] = measure(model)
         points.append(BlendPoint(weight, point.fit, point.survey_fit))
-    best = chosen_blend(points, tolerance)
-    _set(model, blended(start, end, best.weight, new))
-    if best.weight != 1:
+    best = each[chosen_blend(points, tolerance).weight]
+    points = [
+        replace(p, behind=lost, error=error)
+        for p in points
+        for lost, error in [behind_the_best(best, each[p.weight])]
+    ]
+    least = rule == "one_standard_error"
+    kept = (least_blend if least else chosen_blend)(points, tolerance)
+    _set(model, blended(start, end, kept.weight, new))
+    if kept.weight != 1:
         model.save_pretrained(str(output))
     return {
-        "weight": best.weight,
+        "rule": "one_standard_error" if least else "best",
+        "weight": kept.weight,
         "tolerance": tolerance,
         "points": [asdict(point) for point in points],
     }

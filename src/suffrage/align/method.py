@@ -190,9 +190,10 @@ class ValidatedOptions(TrainingOptions):
     # For training on a consultation: how far the fit of the held-back survey questions may fall
     # below the fit before training, at the point that is kept.
     survey_tolerance: float = Field(default=0.01, ge=0)
-    # For training on a consultation: whether to try weights between those before and after training
-    # on the held-back data, and keep the best.
-    blend: bool = False
+    # Whether to try weights between those before and after training on the held-back data, and keep
+    # the best; or the least that is within one standard error of the best, so that the model
+    # forgets less of what the held-back data cannot show.
+    blend: bool | Literal["one_standard_error"] = False
 
     @model_validator(mode="after")
     def _blends_on_something(self) -> ValidatedOptions:

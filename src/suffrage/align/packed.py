@@ -636,7 +636,8 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         return trained
     new = job.options.adapter != "none" and not _continues_adapter(job)
     tolerance = job.options.survey_tolerance
-    found = blend_with_start(model, before, job.output, validation.measured, tolerance, new)
+    measure = validation.measured_by_question
+    found = blend_with_start(model, before, job.output, measure, tolerance, new, job.options.blend)
     return replace(trained, blend=found)
 
 

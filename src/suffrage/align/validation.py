@@ -209,12 +209,29 @@ class Validation:
 
     def measured(self, model: Any) -> ValidationPoint:
         """What a model gives on everything held back."""
+        return self.measured_by_question(model)[0]
+
+    def measured_by_question(self, model: Any) -> tuple[ValidationPoint, FloatArray]:
+        """What a model gives on everything held back, and the mean fit of each own question.
+
+        Questions are in the same order for every model. Guards are no own questions.
+        """
         said = list(self._ask(model))
-        point = self._on_own(said)
+        point, each = self._on_own(said), self._of_each_question(said)
         if not self.guards:
-            return point
+            return point, each
         guards = [own for own, guard in zip(said, self._guards, strict=True) if guard]
-        return replace(point, survey_fit=validation_point(self.guards, guards).fit)
+        return replace(point, survey_fit=validation_point(self.guards, guards).fit), each
+
+    def _of_each_question(self, said: Sequence[FloatArray]) -> FloatArray:
+        cells = iter(self.cells)
+        found: dict[str, list[float]] = {}
+        for own, pair, guard in zip(said, self._pairs, self._guards, strict=True):
+            if not guard:
+                question, people = next(cells)
+                rule = pair_agreement if pair else fit
+                found.setdefault(question, []).append(float(rule(people, own)))
+        return np.array([np.mean(fits) for fits in found.values()])
 
     def _on_own(self, said: Sequence[FloatArray]) -> ValidationPoint:
         """The mean over cells, shares by their fit and pairs of answers by agreement."""

@@ -213,18 +213,21 @@ class BlendedFit(_Row):
     """What one weight between a start and a trained model gives, on what was held back."""
 
     weight: float  # of the trained model; 0 is the start
-    fit: float  # of the consultation's cells
-    survey_fit: float | None  # of the survey's cells
+    fit: float  # of the cells held back
+    survey_fit: float | None  # of the survey's cells, where a consultation is learnt
+    behind: float  # how far the fit is behind the best weight's, on average over questions
+    error: float  # its standard error
 
 
 class BlendFacts(_Row):
-    """How far from its start a training on a consultation went, at one seed."""
+    """How far from its start a training went, at one seed."""
 
     method: str
     seed: int
     checkpoint: str  # relative to the run's folder
+    rule: Literal["best", "one_standard_error"]
     weight: float  # the one that was kept
-    tolerance: float  # how far the survey's fit might fall
+    tolerance: float  # how far the survey's fit might fall, where a consultation is learnt
     points: list[BlendedFit]
 
 

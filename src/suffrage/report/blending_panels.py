@@ -1,4 +1,4 @@
-"""How far from its start a training on a consultation was allowed to go, and what that gives."""
+"""How far from its start a training was allowed to go, and what that gives."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def blending_table(results: Results) -> Table | None:
             Cell(number(point.weight), "kept" if point.weight == own.weight else ""),
             Cell(number(point.fit, 3)),
             Cell("" if point.survey_fit is None else number(point.survey_fit, 3)),
+            Cell(f"{number(point.behind, 3)} (±{number(point.error, 3)})" if point.behind else ""),
         ]
         for own in results.blends
         for point in own.points
@@ -27,7 +28,8 @@ def blending_table(results: Results) -> Table | None:
         ("Method", False),
         ("Seed", True),
         ("Weight of the trained model", True),
-        ("On the consultation", True),
+        ("On what was held back", True),
         ("Fit of the survey", True),
+        ("Behind the best", True),
     ]
     return make_table("On what was held back from training, and is not evaluated", columns, rows)

@@ -740,11 +740,6 @@ def _check_anchors(method: Method, options: MethodOptions, records: str, place: 
                 f"{place}.{name}: is for records of a consultation, and these are the survey's; "
                 "leave it out."
             )
-    if getattr(options, "blend", False) and records == "survey":
-        raise InputError(
-            f"{place}.blend: is for records of a consultation, and these are the survey's; leave "
-            "it out."
-        )
     if getattr(options, "offset", "none") != "none" and records != "survey":
         raise InputError(
             f"{place}.offset: is the average answer to the survey's questions; leave it out where "

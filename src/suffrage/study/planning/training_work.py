@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from suffrage.align import TrainingOptions
+from suffrage.align.blending import BLENDS
 from suffrage.align.judge_check import labelled_pairs
 from suffrage.study.schema import MethodSpec
 
@@ -123,11 +124,14 @@ def _replay(options: Any, steps: int, question: float) -> TrainingWork:
 
 
 def _validation(options: Any, steps: int, question: float, described: float) -> TrainingWork:
-    """What is held back is read before the first step, every so many steps, and at the end."""
+    """What is held back is read before the first step, every so many steps, and at the end.
+
+    A blend reads it once more for each weight.
+    """
     held_back = options.record_settings.validation
     if held_back is None:
         return NOTHING
-    times = 1 + -(-steps // options.validate_every)
+    times = 1 + -(-steps // options.validate_every) + len(BLENDS) * bool(options.blend)
     each = question + described if described else question / held_back.populations + TAIL_TOKENS
     return TrainingWork(read=times * held_back.cells * each)
 
