@@ -191,8 +191,8 @@ def probe(given: ProbeInput) -> pl.DataFrame:
 
 def _completed(model: Answerer, completions: Sequence[Completion]) -> Iterator[dict[str, Any]]:
     """Whether the right ending is the likeliest: as text, or by letter if texts cannot be read."""
-    for one, likelihoods in zip(completions, _likelihoods(model, completions), strict=True):
-        best = likelihoods == likelihoods.max()
+    for one, found in zip(completions, likelihoods(model, completions), strict=True):
+        best = found == found.max()
         yield {
             "value_set": AS_ITSELF,
             "kind": one.kind,
@@ -201,7 +201,8 @@ def _completed(model: Answerer, completions: Sequence[Completion]) -> Iterator[d
         }
 
 
-def _likelihoods(model: Answerer, completions: Sequence[Completion]) -> list[FloatArray]:
+def likelihoods(model: Answerer, completions: Sequence[Completion]) -> list[FloatArray]:
+    """The log-probability of each ending as text; its share by letter if texts cannot be read."""
     if model.reads_texts:
         chats = [
             [{"role": "user", "content": f"Complete this sentence: {one.start}"}]
