@@ -28,5 +28,5 @@ def page_environment(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "thousands": thousands}
+    environment.filters.update(number=number, percent=percent, thousands=thousands)
     return environment
