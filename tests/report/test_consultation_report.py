@@ -35,7 +35,7 @@ def report(town: Consultation) -> str:
 @pytest.mark.slow
 def test_it_says_what_pages_show_and_loads_nothing(town: Consultation, report: str) -> None:
     found = shown_results(town, analyse(conversation_of(town), strict=True, resamples=2))
-    assert "90 people gave 2160 votes" in re.sub(r"\s+", " ", report)
+    assert "90 people gave 2,160 votes" in re.sub(r"\s+", " ", report)
     top = next(row for row in found["all"] if row["id"] == found["most_agree"][0])
     assert f"Most people agree that: “{top['text']}” ({top['everybody']['agree']}%)" in report
     every = report[report.index("<h2>Every statement") :]
@@ -69,6 +69,38 @@ def test_statements_left_out_are_counted_and_nothing_is_said_where_there_are_non
     fewer = pl.concat([town.votes.filter(~of_it), town.votes.filter(of_it).head(9)])
     told = consultation_report(replace(town, votes=fewer), resamples=2)
     assert "1 statement with fewer than 10 votes is left out." in told
+
+
+@pytest.fixture(scope="module")
+def refused(town: Consultation) -> str:
+    """The report of the same town, where most people reject five statements."""
+    no = town.votes["statement"].is_in(town.statements["statement"].head(5).implode())
+    votes = town.votes.with_columns(
+        vote=pl.when(no & (pl.col("vote") == 1)).then(-1).otherwise(pl.col("vote"))
+    )
+    return consultation_report(replace(town, votes=votes.cast(town.votes.schema)), resamples=2)
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_a_printed_report_counts_its_pages_and_has_no_page_that_is_nearly_empty(
+    report: str, refused: str, tmp_path: Path, chromium: Any
+) -> None:
+    assert "What most people reject</h2>" in refused
+    assert "What most people reject</h2>" not in report
+    assert "No statement is clearly rejected by most." in report
+    for name, told in (("report", report), ("refused", refused)):
+        file = tmp_path / f"{name}.html"
+        file.write_text(told, encoding="utf-8")
+        page = chromium.new_page(viewport=PAPER)
+        page.goto(file.as_uri())
+        # The rules of a printed page: its number stands in the margin.
+        rules = "[...document.styleSheets[0].cssRules].map(rule => rule.cssText).join(' ')"
+        assert "counter(pages)" in page.evaluate(rules)
+        page.emulate_media(media="print")
+        heights = [part.bounding_box()["height"] for part in page.locator(".page").all()]
+        assert len(heights) == 2 and max(heights) <= PAPER["height"], (name, heights)
+        page.close()
 
 
 @pytest.mark.browser

@@ -23,8 +23,9 @@ from suffrage.report.rendering import render_page
 
 # Each list on the first pages has so many statements.
 FIRST_PAGES = 3
-# Both lists of the first page together: more do not fit on a printed page.
+# Both lists of the first page together, and of the second: more do not fit on a printed page.
 FIRST_PAGE = 4
+SECOND_PAGE = 3
 
 
 def consultation_report(
@@ -51,6 +52,7 @@ def consultation_report(
     rows = {row["id"]: row for row in found["all"]}
     states = consultation.statements["state"]
     left_out = found["statements"] - len(found["all"])
+    today = datetime.now(UTC)
     return render_page(
         "consultation.html.j2",
         title=consultation.title,
@@ -72,7 +74,7 @@ def consultation_report(
         least_of_group=LEAST_OF_GROUP,
         hash=consultation.content_hash,
         version=__version__,
-        today=datetime.now(UTC).date().isoformat(),
+        today=f"{today.day} {today:%B %Y}",
     )
 
 
@@ -109,6 +111,8 @@ def _first_pages(found: Mapping[str, Any], rows: Mapping[str, Any]) -> dict[str,
     repeated = [id for id in known["agree"] if id in shown]
     left = FIRST_PAGE - len(shown)
     known["agree"] = [id for id in known["agree"] if id not in shown][:left]
+    known["most_disagree"] = known["most_disagree"][:1]
+    known["divided"] = known["divided"][: SECOND_PAGE - len(known["most_disagree"])]
     return {
         key: _ShortList(
             heading,
