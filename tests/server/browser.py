@@ -131,6 +131,29 @@ SPILLS = """() => [...document.querySelectorAll("nav a, main button, main .card,
   .map(e => e.outerHTML.slice(0, 90))"""
 
 
+# What cannot be read whole, or pressed without hitting what is next to it.
+CUT = """() => {
+  const all = (css) => [...document.querySelectorAll(css)].filter(e => e.checkVisibility());
+  const box = (e) => e.getBoundingClientRect(), html = (e) => e.outerHTML.slice(0, 90);
+  const typed = all("main textarea, main input:not([type=file], [type=checkbox], [type=radio])");
+  const cut = typed.filter(e => e.scrollWidth > e.clientWidth + 1 ||
+    e.scrollHeight > e.clientHeight + 1);
+  const captions = all(".scroll caption").filter(e => {
+    const words = document.createRange();
+    words.selectNodeContents(e);
+    const place = box(e.closest(".scroll")), said = words.getBoundingClientRect();
+    return said.right > place.right + 1 || said.left < place.left - 1;
+  });
+  const legends = all("main legend").filter(e =>
+    parseFloat(getComputedStyle(e.parentElement).borderTopWidth) &&
+    box(e).top < box(e.parentElement).top + 1);
+  const pressed = all("main button, main a.button").map(e => [e, box(e)]);
+  const near = pressed.filter(([e, a], at) => pressed.slice(at + 1).some(([f, b]) =>
+    Math.max(a.left - b.right, b.left - a.right, a.top - b.bottom, b.top - a.bottom) < 3));
+  return [...cut, ...captions, ...legends, ...near.map(([e]) => e)].map(html);
+}"""
+
+
 class Inspector:
     """Looks at page after page, and remembers what is wrong with them."""
 
@@ -163,6 +186,7 @@ class Inspector:
         for width in (390, 768):
             page.set_viewport_size({"width": width, "height": 900})
             self.complaints += [f"{page.url} {width} spills: {x}" for x in page.evaluate(SPILLS)]
+            self.complaints += [f"{page.url} {width} is cut: {x}" for x in page.evaluate(CUT)]
         page.set_viewport_size(usual)
         picture(page, name)
 

@@ -18,9 +18,11 @@ from suffrage.server.store.database import NotFoundError
 from suffrage.server.texts import whole_number
 from suffrage.server.web.languages import N_
 
-FieldKind = Literal["line", "email", "long", "choice", "tick", "number", "colour", "moment", "zone"]
+FieldKind = Literal[
+    "line", "sentence", "email", "long", "choice", "tick", "number", "colour", "moment", "zone"
+]
 COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
-MOST_CHARACTERS = {"line": 300, "email": 300, "long": 5000}
+MOST_CHARACTERS = {"line": 300, "sentence": 300, "email": 300, "long": 5000}
 
 
 @dataclass(frozen=True)
@@ -220,6 +222,11 @@ def _words(ask: Ask, text: str, zone: str) -> str:
     return text
 
 
+def _sentence(ask: Ask, text: str, zone: str) -> str:
+    """Return what was typed into a field that grows, where people may start new lines."""
+    return _words(ask, " ".join(text.split()), zone)
+
+
 def _choice(ask: Ask, text: str, zone: str) -> str:
     if text not in ask.options:
         raise InputError("choose one of these.")
@@ -261,6 +268,7 @@ def _zone(ask: Ask, text: str, zone: str) -> str:
 
 _READ: Mapping[FieldKind, Callable[[Ask, str, str], Any]] = {
     "line": _words,
+    "sentence": _sentence,
     "email": _words,
     "long": _words,
     "choice": _choice,

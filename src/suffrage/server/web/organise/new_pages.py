@@ -54,11 +54,15 @@ from suffrage.server.web.visit import (
 
 ASKS = (
     Ask(
-        "title", "line", N_("Title"), N_("A few words, such as: Our parks in 2030."), required=True
+        "title",
+        "sentence",
+        N_("Title"),
+        N_("A few words, such as: Our parks in 2030."),
+        required=True,
     ),
     Ask(
         "question",
-        "line",
+        "sentence",
         N_("Question"),
         N_("The one question that people answer with their votes."),
         required=True,

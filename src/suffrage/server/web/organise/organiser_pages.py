@@ -309,7 +309,7 @@ def _exclude(desk: Desk, sent: Sent) -> str:
         participants.include_participant(desk.store, desk.id, sent.get("include"), desk.member.id)
         return urlencode({"done": "included"})
     id = sent.get("exclude")
-    reason = sent.get(f"reason:{id}").strip()[:300]
+    reason = " ".join(sent.get(f"reason:{id}").split())[:300]
     if not reason:
         problem = InputError("write a reason. It goes into the log and into what you release.")
         raise MistakesError([(f"reason:{id}", problem)])

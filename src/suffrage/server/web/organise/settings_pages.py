@@ -29,7 +29,7 @@ from suffrage.server.web.organise.prediction_pages import predictions_view, save
 TEXTS = (
     Ask(
         "title",
-        "line",
+        "sentence",
         N_("Title"),
         N_("A few words, such as: Our parks in 2030."),
         each_language=True,
@@ -37,7 +37,7 @@ TEXTS = (
     ),
     Ask(
         "question",
-        "line",
+        "sentence",
         N_("Question"),
         N_("The one question that people answer with their votes."),
         each_language=True,
