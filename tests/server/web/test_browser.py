@@ -442,8 +442,16 @@ def test_everybody_can_read_the_results_when_it_has_closed_unless_organisers_kee
     crowd(made.store, what, 40)
     recompute(made.store, what)
     assert "Only people who take part" in made.browser().get("/c/water/results").text
+    consultations.set_settings(made.store, what.id, {"results": "everyone"}, "tests")
+    assert "They are renewed when" in made.browser().get("/c/water/results").text
     consultations.set_phase(made.store, what.id, "closed", "tests")
-    assert "What we found" in made.browser().get("/c/water/results").text
+    shown = made.browser().get("/c/water/results").text
+    # What has closed is not renewed.
+    assert "What we found" in shown and "They are renewed when" not in shown
+    # Who comes to take part is told so, and where to go on.
+    told = made.browser().get("/c/water/vote").text
+    assert "This consultation has closed" in told and "to see, download or withdraw" in told
+    assert 'class="button" href="/c/water/results"' in told and "where you stopped" not in told
     change = {"results_when_closed": "organisers"}
     consultations.set_settings(made.store, what.id, change, "tests")
     assert "have not published" in made.browser().get("/c/water/results").text

@@ -1,5 +1,6 @@
 """Every page of participants in every language: by axe, at every width, in large text."""
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from suffrage.server.store import consultations
 from suffrage.server.watcher import recompute
+from suffrage.server.web.picture import groups_picture
 from tests.server.browser import CRAMPED, STICKS_OUT, Inspector, served, texts, visitor
 from tests.server.site import Site, consultation, crowd, site
 
@@ -61,6 +63,43 @@ class Look:
             self.page.set_viewport_size({"width": width, "height": 800})
             if out := self.page.evaluate(STICKS_OUT) or self.page.evaluate(CRAMPED):
                 self.inspector.complaints.append(f"{self.page.url} {width}, {text}: {out}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lang", ["en", "ar"])
+def test_words_of_another_language_begin_where_the_lines_of_the_page_begin(
+    chromium: Any, live: tuple[Site, str], lang: str
+) -> None:
+    page = visitor(chromium, live[1], viewport={"width": 390, "height": 800})
+    page.goto(f"/c/water/results?lang={lang}")
+    look = "getComputedStyle(document.querySelector('%s')).%s"
+    quote = page.evaluate(look % (".finding blockquote", "textAlign"))
+    assert quote == ("right" if lang == "ar" else "left")
+    # English words have English marks around them, whatever the language of the page.
+    assert page.get_attribute(".finding blockquote", "lang") == "en"
+    assert page.evaluate(look % (".finding blockquote", "quotes")) == '"“" "”"'
+    page.goto("/c/water")
+    assert page.evaluate(look % ("h1", "textAlign")) == quote
+    assert page.evaluate(look % (".lead", "textAlign")) == quote
+    assert page.evaluate(look % (".name a", "textAlign")) == quote
+    page.context.close()
+
+
+@pytest.mark.parametrize("word", ["You", "Ko koe", "Usted"])
+def test_the_word_at_the_readers_mark_covers_no_name_of_a_group(word: str) -> None:
+    groups = [
+        {"people": 30, "place": (0.0, 0.5), "name": "A", "colour": 0},
+        {"people": 20, "place": (1.0, 1.0), "name": "B", "colour": 1},
+        {"people": 20, "place": (1.0, 0.0), "name": "C", "colour": 2},
+    ]
+    half = 4 * len(word)
+    for x, y in ((x / 10, y / 10) for x in range(-5, 16) for y in range(-5, 16)):
+        drawn = str(groups_picture(groups, "Groups", "Groups", (x, y), word))
+        *names, you = re.findall(r'<text(?: class="you")? x="(-?\d+)" y="(-?\d+)">', drawn)
+        assert half <= int(you[0]) <= 320 - half and 10 <= int(you[1]) <= 198
+        for name in names:
+            across, down = (abs(int(you[at]) - int(name[at])) for at in (0, 1))
+            assert across > half + 7 or down > 14, (x, y)
 
 
 @pytest.mark.slow

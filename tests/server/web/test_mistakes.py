@@ -73,6 +73,25 @@ def test_a_refused_consent_keeps_what_was_ticked(here: Site) -> None:
     assert "autofocus" in summary[:100] and 'href="#take_part"' in summary[:500]
 
 
+def test_a_withdrawal_without_its_tick_keeps_the_other_one(here: Site) -> None:
+    browser = here.browser().join()
+    browser.get("/c/water/mine/withdraw")
+    page = browser.send("/c/water/mine/withdraw", keep="yes")
+    assert page.status_code == 422 and title_of(page.text).startswith("Error: Withdraw")
+    assert re.findall(r'name="(\w+)" value="yes" checked', page.text) == ["keep"]
+    summary = page.text[page.text.index('role="alert"') :]
+    assert "autofocus" in summary[:100] and 'href="#sure"' in summary[:500]
+    assert 'aria-describedby="sure-error"' in page.text
+
+
+def test_a_refused_sign_in_says_so_in_the_title_and_leads_to_the_field(here: Site) -> None:
+    page = here.browser().log_in("nobody@example.org")
+    assert title_of(page.text).startswith("Error: Organisers: sign in")
+    summary = page.text[page.text.index('role="alert"') :]
+    assert "autofocus" in summary[:100] and 'href="#email"' in summary[:500]
+    assert 'value="nobody@example.org"' in page.text
+
+
 def test_a_code_that_is_not_known_stays_in_its_field(here: Site) -> None:
     browser = here.browser()
     browser.get("/c/water/join")

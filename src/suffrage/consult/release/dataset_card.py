@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from suffrage.plurals import plural
+
 NOT_TOLD = "The organisers have not said."
 # The card warns where three known votes single out more than this share of people.
 FINGERPRINT = 0.1
@@ -172,9 +174,9 @@ def _unverified(unverified: Mapping[str, Any]) -> str:
     if not unverified["people"]:
         return "- Everybody who took part came with an invitation, which lets one person in."
     return (
-        f"- {unverified['people']:,} people, who gave {unverified['votes']:.0%} of the votes, came "
-        "without an invitation: nobody checked who they are, or whether one person came several "
-        "times."
+        f"- {plural(unverified['people'], 'person', ',')}, who gave {unverified['votes']:.0%} of "
+        "the votes, came without an invitation: nobody checked who they are, or whether one "
+        "person came several times."
     )
 
 

@@ -372,16 +372,17 @@ def download_mine(v: AJoined) -> Response:
 @router.get("/c/{slug}/mine/withdraw")
 def withdraw_page(v: AJoined) -> Response:
     """Asked once more, because it cannot be undone."""
-    return v.page("withdraw.html", missing=False)
+    return v.page("withdraw.html", problem="", keep=False)
 
 
 @router.post("/c/{slug}/mine/withdraw")
 def post_withdrawal(form: Form, v: AJoined) -> Any:
     """Delete everything, and show a receipt."""
     spend(v.request, "write", v.participant.id)
-    if form.get("sure") != "yes":
-        return v.page("withdraw.html", 422, missing=True)
     keep = form.get("keep") == "yes"
+    if form.get("sure") != "yes":
+        problem = v._("Tick the box to withdraw, or go back.")
+        return v.page("withdraw.html", 422, problem=problem, keep=keep)
     receipt = withdrawals.withdraw_participant(v.store, v.what.id, v.participant.id, keep)
     response = v.go(f"withdrawn?receipt={receipt.short}")
     protection.drop_cookie(v.request, response, f"in-{v.what.slug}")

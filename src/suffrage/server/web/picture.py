@@ -13,6 +13,9 @@ LARGEST = 46.0
 MARGIN = 54.0
 # Of the mark of the reader, from the edge.
 EDGE = 14.0
+# About how wide a letter of the reader's word is, how far the word is from the mark, and half of
+# the width of a group's name.
+LETTER, GAP, NAME = 8.5, 12.0, 8.0
 
 
 def groups_picture(
@@ -45,8 +48,8 @@ def groups_picture(
         return min(max(x, edge), WIDTH - edge), min(max(y, edge), HEIGHT - edge)
 
     parts = []
-    for group in groups:
-        x, y = at(group["place"], MARGIN)
+    centres = [at(group["place"], MARGIN) for group in groups]
+    for group, (x, y) in zip(groups, centres, strict=True):
         r = max(LARGEST * sqrt(int(group["people"]) / most), 16.0)
         parts.append(
             f'<circle class="group g{group["colour"]}" cx="{x:.0f}" cy="{y:.0f}" r="{r:.0f}"/>'
@@ -54,13 +57,32 @@ def groups_picture(
         )
     if you is not None:
         x, y = at(you, EDGE)
-        below = y + 21 if y < HEIGHT - 2 * EDGE else y - 12
+        word_x, word_y = _place_of_word(x, y, centres, your_word)
         parts.append(
             f'<path class="you" d="M{x:.0f} {y - 8:.0f}l8 8-8 8-8-8z"/>'
-            f'<text class="you" x="{x:.0f}" y="{below:.0f}">{escape(your_word)}</text>'
+            f'<text class="you" x="{word_x:.0f}" y="{word_y:.0f}">{escape(your_word)}</text>'
         )
     return Markup(
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="pt pd">'
         f'<title id="pt">{escape(title)}</title><desc id="pd">{escape(description)}</desc>'
         f"{''.join(parts)}</svg>"
     )
+
+
+def _place_of_word(
+    x: float, y: float, centres: Sequence[tuple[float, float]], word: str
+) -> tuple[float, float]:
+    """Return where the middle of the reader's word is: next to the mark, off the groups' names."""
+    half = LETTER * len(word) / 2
+    over = min(max(x, half), WIDTH - half)
+    places = [(over, y + 21), (x + GAP + half, y + 5), (x - GAP - half, y + 5), (over, y - GAP)]
+    inside = [p for p in places if half <= p[0] <= WIDTH - half and EDGE <= p[1] <= HEIGHT - 4]
+
+    def room(place: tuple[float, float]) -> float:
+        return min(
+            max(abs(place[0] - name_x) - half - NAME, abs(place[1] - name_y - 7) - 2 * NAME)
+            for name_x, name_y in centres
+        )
+
+    # As far from a name as needed, and no further.
+    return max(inside, key=lambda place: min(room(place), 0.0))
