@@ -1,4 +1,4 @@
-"""What stands in deploy/ and scripts/ names files, options and variables that exist."""
+"""What is in deploy/, .github/ and the hooks names files, options and targets that exist."""
 
 from __future__ import annotations
 
@@ -62,9 +62,30 @@ def test_the_container_copies_files_that_exist_and_installs_checked_packages() -
         *sources, _ = line.split()
         assert all((ROOT / source).exists() for source in sources)
         assert set(sources) <= sent
-    lists = re.findall(r"pip install .*--require-hashes -r (\S+)", text)
-    assert lists == ["requirements/server.txt"] and (ROOT / lists[0]).is_file()
-    assert re.search(r"pip install --no-cache-dir --no-deps \.$", text, flags=re.MULTILINE)
+    (build,) = re.findall(r"(?ms)^RUN (python -m venv.*?[^\\])$", text)
+    *_, packages, ours = re.sub(r"\\\n\s*", "", build).split(" && ")
+    lists = re.findall(r"-r (\S+)", packages)
+    assert "--require-hashes" in packages and all((ROOT / path).is_file() for path in lists)
+    assert lists == ["requirements/build.txt", "requirements/server.txt"]
+    # Without isolation, nothing is fetched that has no hash.
+    assert ours.split()[2:] == ["--no-cache-dir", "--no-deps", "--no-build-isolation", "."]
+
+
+def test_what_checks_and_hooks_call_is_in_the_repository() -> None:
+    targets = set(re.findall(r"(?m)^([a-z-]+):", (ROOT / "Makefile").read_text()))
+    called: list[str] = []
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        jobs = yaml.safe_load(path.read_text())["jobs"].values()
+        runs = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+        words = [run.split()[1:] for run in runs if run.startswith("make ")]
+        called += [word for group in words for word in group if "=" not in word]
+    assert {"lint", "types", "fast", "docs", "test"} <= set(called) <= targets
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    lint = (ROOT / "Makefile").read_text()
+    for hook in hooks:
+        program, *words = hook["entry"].split()
+        # A hook calls what `make lint types` calls.
+        assert program in lint and all((ROOT / w).is_file() for w in words if "/" in w)
 
 
 @pytest.mark.slow
