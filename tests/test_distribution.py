@@ -1,5 +1,7 @@
 """What is handed out, as a wheel or as source, is complete."""
 
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -82,6 +84,46 @@ def test_a_release_sets_the_version_wherever_it_is_said(tmp_path: Path) -> None:
     subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
     for file in files:
         assert "99.8.7" in (tmp_path / file).read_text(), file
+
+
+def test_a_release_is_dated_built_committed_and_tagged_once(tmp_path: Path) -> None:
+    """scripts/release in a repository of its own; only the checks and pip are left out."""
+    project, programs = tmp_path / "project", tmp_path / "programs"
+    changelog = "# Changelog\n\n## 99.8.7, unreleased\n\n### Added\n"
+    said = ["scripts/release", "pyproject.toml", "CITATION.cff", "src/suffrage/__init__.py"]
+    for name in said:
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, project / name)
+    (project / "CHANGELOG.md").write_text(changelog)
+    (project / ".gitignore").write_text(".venv\ndist\n")
+    calls = tmp_path / "calls"
+    for program in (programs / "make", project / ".venv/bin/python"):
+        program.parent.mkdir(parents=True)
+        program.write_text(f'#!/bin/sh\necho "$(basename "$0") $*" >> {calls}\n')
+        program.chmod(0o755)
+    people = {
+        f"GIT_{who}_{what}": "x" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")
+    }
+    environment = {**os.environ, **people, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(words, cwd=project, env=environment, capture_output=True, text=True)
+
+    for words in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "Begin"]):
+        assert run("git", *words).returncode == 0
+    released = run("scripts/release", "99.8.7")
+    assert released.returncode == 0, released.stderr
+    assert re.search(r"(?m)^## 99\.8\.7, \d{4}-\d\d-\d\d$", (project / "CHANGELOG.md").read_text())
+    assert run("git", "tag", "--list").stdout.split() == ["v99.8.7"]
+    assert run("git", "status", "--porcelain").stdout == ""
+    assert calls.read_text().splitlines()[0] == "make test" and "wheel" in calls.read_text()
+    # Where the tag is, or the heading is not, nothing is changed.
+    assert "no heading" in run("scripts/release", "99.8.8").stderr
+    (project / "CHANGELOG.md").write_text(changelog)
+    assert run("git", "commit", "--quiet", "-am", "Again").returncode == 0
+    again = run("scripts/release", "99.8.7")
+    assert again.returncode == 2 and "tag v99.8.7 already" in again.stderr
+    assert run("git", "status", "--porcelain").stdout == ""
 
 
 def test_a_wheel_holds_every_example_study(tracked: list[str], built: Path) -> None:
