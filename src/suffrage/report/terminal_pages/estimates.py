@@ -134,10 +134,9 @@ def estimates_text(found: Any) -> Any:
         parts += [Text(f"\n{_trial_heading(trials)}", style="bold"), _trial_table(trials)]
         parts.append(
             Text(
-                "Held by: how often the 95% interval contains the whole survey's answer. Error: "
-                "root "
-                "mean square, in points. Worth: how many times as many people one would have to "
-                "ask without the model. At most: the same for a model that knew every group's "
+                "Coverage: how often the 95% interval contains the whole survey's answer. Error: "
+                "root mean square, in points. Worth: how many times as many people one would have "
+                "to ask without the model. At most: the same for a model that knew every group's "
                 "answers."
             )
         )
@@ -188,7 +187,7 @@ def _trial_table(trials: Any) -> Any:
         "\nGroup", min_width=min(max(len(e.group) for e in trials), 22), overflow="fold"
     )
     for name in (
-        "Held by\npeople",
+        "Coverage,\npeople",
         "\nboth",
         "Error,\npeople",
         "\nmodel",
