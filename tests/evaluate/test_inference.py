@@ -8,7 +8,8 @@ from scipy import stats
 
 from suffrage.evaluate.statistics.figures import holm, make_figures
 from suffrage.evaluate.statistics.inference import (
-    FEWEST_CLUSTERS,
+    FEWEST_TEST_CLUSTERS,
+    Inference,
     critical_value,
     detectable_with,
     errors_needed,
@@ -79,6 +80,53 @@ def test_the_same_value_in_every_cluster_is_no_more_than_a_sign_test_and_no_powe
     assert infer(0.0, np.zeros(5), np.ones(5), counts).p_value() == 1.0
 
 
+def found_of(values: np.ndarray) -> Inference:
+    clusters = values.size
+    counts = counts_of(clusters, np.random.default_rng(2))
+    left_out = (values.sum() - values) / (clusters - 1)
+    return infer(values.mean(), left_out, np.ones(clusters), counts)
+
+
+def test_four_clusters_have_an_interval_and_no_verdict() -> None:
+    values = np.array([0.99, 1.0, 1.01, 1.02])
+    four, five = found_of(values), found_of(np.append(values, 1.03))
+    low, high = four.interval()
+    assert low is not None and high is not None and 0.9 < low < high < 1.1
+    # All four above 0, or all four below it: the sign test's two chances in sixteen.
+    assert four.p_value() == 2 * stats.binom.pmf(4, 4, 0.5)
+    assert four.detectable is None
+    p = five.p_value()
+    assert p is not None and p < 0.01 and five.detectable is not None
+    # A difference far within the spread is no clearer than before.
+    near = found_of(np.array([-1.0, 0.2, 0.5, 1.1]))
+    p = near.p_value()
+    assert p is not None and p > 0.5
+
+
+def test_clusters_that_count_for_three_have_no_verdict() -> None:
+    # One of eight has most of the questions: (15 + 7)^2 / (15^2 + 7) is 2.1.
+    values, sizes = np.linspace(0.98, 1.02, 8), np.array([15.0] + [1.0] * 7)
+    left_out = (values @ sizes - values * sizes) / (sizes.sum() - sizes)
+    counts = counts_of(8, np.random.default_rng(2))
+    found = infer(values @ sizes / sizes.sum(), left_out, sizes, counts)
+    assert (found.clusters, found.effective) == (8, 2)
+    assert found.interval()[0] is not None
+    assert found.p_value() == 0.5 and found.detectable is None
+
+
+def test_the_report_of_four_clusters_tells_nothing_apart() -> None:
+    rows = {
+        name: [
+            Measured(1, "v", f"i{c}", f"c{c}", 0.1 * k + 0.001 * c * k, np.ones(1))
+            for c in range(4)
+        ]
+        for k, name in enumerate(("one", "two"))
+    }
+    _, (gap,) = make_figures("e", {"m": rows}, ["one", "two"], 1, breakdown=False)
+    assert gap.low is not None and gap.low > 0
+    assert (gap.adjusted, gap.verdict, gap.detectable) == (0.125, "same", None)
+
+
 @pytest.mark.slow
 def test_a_difference_of_the_size_called_detectable_is_seen_four_times_in_five() -> None:
     seen = detectable_with(12, 1.0)
@@ -93,7 +141,7 @@ def test_a_difference_of_the_size_called_detectable_is_seen_four_times_in_five()
     share = np.mean([p is not None and p < 0.05 for p in p_values])
     # A little less, because the bootstrap stretches some tests: four errors and as much more.
     assert 0.8 - 4 * np.sqrt(0.16 / 300) - 0.06 < share < 0.8 + 4 * np.sqrt(0.16 / 300)
-    assert detectable_with(FEWEST_CLUSTERS - 1, 1.0) is None
+    assert detectable_with(FEWEST_TEST_CLUSTERS - 1, 1.0) is None
     # Many clusters need as many errors as a test of normal values with a known deviation.
     assert errors_needed(0.05, 100_000) == pytest.approx(2.802, abs=0.01)
     assert critical_value(0.05, 5) > stats.t.ppf(0.975, 4)
@@ -198,8 +246,8 @@ def test_equal_methods_are_told_apart_in_five_studies_of_a_hundred_at_most(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shape", HARD_SHAPES)
-@pytest.mark.parametrize("clusters", [4, 10, 20, 40, 200])
-@pytest.mark.parametrize("methods", [2, 6])
+@pytest.mark.parametrize("clusters", [4, 5, 10, 20, 40, 200])
+@pytest.mark.parametrize("methods", [2, 6, 12])
 def test_methods_with_long_tails_are_told_apart_no_more_often(
     shape: str, clusters: int, methods: int
 ) -> None:

@@ -20,7 +20,7 @@ from suffrage.report.numbers import (
 STRICTER_NOTE = (
     "Here an interval excludes 0, although the verdict is that the two cannot be told apart. The "
     "interval is for one comparison only. The verdict is corrected for all comparisons of one "
-    "measure (Holm) and allows for skewed differences."
+    "measure (Holm) and allows for skewed differences and for few questions."
 )
 
 

@@ -8,9 +8,10 @@ delete-one-cluster jackknife, and each side is stretched where the studentised b
 further. Tests are stricter. Holm's correction asks for levels far below 5%, and out there the
 bootstrap of few clusters sees too little of a long tail. A test therefore has half the degrees of
 freedom, and the side of the tail is stretched once more, by the skewness. That stretch shrinks with
-the root of the clusters, as the skewness of their mean does. Intervals are not stretched twice: the
-product of both stretches can reach anywhere. `benchmarks/inference.py` shows the coverage and the
-error rates.
+the root of the clusters, as the skewness of their mean does. Four clusters, and more that count for
+fewer than four, have an interval and no verdict. Intervals are not stretched twice: the product of
+both stretches can reach anywhere. `benchmarks/inference.py` and `benchmarks/inference_precise.py`
+show the coverage and the error rates.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ from suffrage.population.student import student_quantile, student_tails
 LEVEL = 0.95
 # With fewer clusters nothing is claimed: no interval, no verdict.
 FEWEST_CLUSTERS = 4
+# With fewer clusters, or with an effective number below `FEWEST_CLUSTERS`, nothing is told apart: a
+# p-value is at least that of the sign test. Four clusters of skewed values are too often close
+# together by chance, and far from their mean.
+FEWEST_TEST_CLUSTERS = 5
 # A skewed difference among few clusters is found too often even so, the more the smaller the level
 # that Holm's correction asks for. P-values are those of Student's t with half as many degrees of
 # freedom, and at least these.
@@ -73,6 +78,12 @@ class Inference:
         return self.clusters >= FEWEST_CLUSTERS and isfinite(self.value) and isfinite(self.error)
 
     @property
+    def can_test(self) -> bool:
+        """Whether there are enough clusters for a verdict."""
+        enough = self.clusters >= FEWEST_TEST_CLUSTERS and self.effective >= FEWEST_CLUSTERS
+        return self.can_tell and enough
+
+    @property
     def varies(self) -> bool:
         """Whether the clusters or the respondents differ, beyond rounding."""
         return self.error > ROUNDING * max(1.0, abs(self.value))
@@ -101,8 +112,9 @@ class Inference:
     def p_value(self, against: float = 0.0) -> float | None:
         """Return the two-sided p-value for a true value of `against`.
 
-        It is None with too few clusters. Where every cluster gives one and the same value, no
-        variation can be seen, and the p-value is that of the sign test, 2^(1 - clusters).
+        It is None with too few clusters for an interval. With too few for a verdict it is at least
+        the sign test's, 2^(1 - effective clusters): 0.125 or more. Where every cluster gives one
+        and the same value, no variation can be seen, and it is 2^(1 - clusters).
         """
         if not self.can_tell:
             return None
@@ -111,7 +123,8 @@ class Inference:
             same = abs(distance) <= ROUNDING * max(1.0, abs(self.value))
             return 1.0 if same else float(2.0 ** (1 - self.clusters))
         t = abs(distance) / (self.error * self._test_stretch(distance > 0))
-        return student_tails(t / _unseen_tail(self.effective), degrees_of_tests(self.effective))
+        p = student_tails(t / _unseen_tail(self.effective), degrees_of_tests(self.effective))
+        return p if self.can_test else max(p, float(2.0 ** (1 - self.effective)))
 
     def _test_stretch(self, above: bool) -> float:
         """How much further than Student's t a test reaches, for a value above or below another.
@@ -137,9 +150,9 @@ class Inference:
     def detectable(self) -> float | None:
         """The true difference that a test at 5% would find in four of five such studies.
 
-        It is None where there is no test, or where nothing varies: no error is not power.
+        It is None where nothing can be told apart, or where nothing varies: no error is not power.
         """
-        if not self.can_tell or not self.varies:
+        if not self.can_test or not self.varies:
             return None
         stretch = max(self._test_stretch(above) for above in (False, True))
         return self.error * errors_needed(1 - LEVEL, self.effective, stretch)
@@ -224,14 +237,14 @@ def detectable_with(clusters: int, deviation: float) -> float | None:
     Returns
     -------
     float or None
-        None with too few clusters for a test.
+        None with too few clusters for a verdict.
 
     Examples
     --------
     >>> round(detectable_with(10, 0.08), 3)
     0.14
     """
-    if clusters < FEWEST_CLUSTERS:
+    if clusters < FEWEST_TEST_CLUSTERS:
         return None
     return deviation / sqrt(clusters) * usual_errors_needed(clusters)
 

@@ -7,7 +7,7 @@ from statistics import median
 from suffrage.errors import InputError
 from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.statistics.inference import (
-    FEWEST_CLUSTERS,
+    FEWEST_TEST_CLUSTERS,
     detectable_with,
     usual_errors_needed,
 )
@@ -32,11 +32,10 @@ def power_warnings(inputs: StudyInputs) -> tuple[str, ...]:
     if not clusters:
         return ()
     count, own = len(clusters), _earlier_deviation(inputs.study)
-    if count < FEWEST_CLUSTERS:
+    if count < FEWEST_TEST_CLUSTERS:
         return (
             f"Questions held out are in {plural(count, 'separate cluster')}, and with fewer than "
-            f"{FEWEST_CLUSTERS} no interval and no verdict can be given; hold more out under "
-            "`held_out:`.",
+            f"{FEWEST_TEST_CLUSTERS} no verdict can be given; hold more out under `held_out:`.",
         )
     deviation = TYPICAL_DEVIATION if own is None else own
     seen = detectable_with(count, deviation)
@@ -54,7 +53,7 @@ def power_warnings(inputs: StudyInputs) -> tuple[str, ...]:
 
 def _needed(deviation: float) -> int:
     """How many clusters show a difference worth seeing."""
-    count = FEWEST_CLUSTERS
+    count = FEWEST_TEST_CLUSTERS
     while (detectable_with(count, deviation) or 0.0) > WORTH_SEEING:
         count += 1
     return count
@@ -71,6 +70,6 @@ def _earlier_deviation(study: Study) -> float | None:
     side = results.main_side
     clusters = len({item.cluster for item in results.items if side in item.side.values()})
     found = [d.detectable for d in results.differences_of(FIT, "fit") if d.detectable is not None]
-    if not found or clusters < FEWEST_CLUSTERS:
+    if not found or clusters < FEWEST_TEST_CLUSTERS:
         return None
     return float(median(found) / usual_errors_needed(clusters) * clusters**0.5)
