@@ -4,7 +4,8 @@ installed yet.
     python scripts/watch_pip.py WORDS PACKAGES ARGUMENTS...
 
 WORDS: what is being installed. PACKAGES: about how many packages that is, until pip has said so.
-Prints one line at the start when it is not on a terminal, and pip's own words when pip fails.
+Where it is not on a terminal it prints a line at the start and one a minute. Prints pip's own words
+when pip fails.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import time
 from pathlib import Path
 
 WIDTH = 30
+# Seconds between two lines where there is no terminal.
+HEARTBEAT = 60.0
 # pip looks up and downloads first, then unpacks: about so much of the time goes to the first part.
 COLLECTING = 0.55
 
@@ -43,16 +46,23 @@ def main() -> int:
     if not terminal:
         print(f"{words}...", file=sys.stderr, flush=True)
     before = len(list(Path(sysconfig.get_path("purelib")).glob("*.dist-info")))
-    start = time.monotonic()
+    start = said = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
         pip = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         while pip.poll() is None:
             time.sleep(0.5)
+            now = time.monotonic()
+            if not terminal and now - said < HEARTBEAT:
+                continue
+            text = os.pread(log.fileno(), 10**7, 0).decode(errors="replace")
+            share, said = share_done(text, expected, before), now
             if terminal:
-                log.flush()
-                text = os.pread(log.fileno(), 10**7, 0).decode(errors="replace")
-                show(words, share_done(text, expected, before), time.monotonic() - start)
+                show(words, share, now - start)
+            else:
+                clock = time.strftime("%H:%M:%S")
+                line = f"{clock}  {words}: {share:.0%} done, {left(share, now - start)}"
+                print(line, file=sys.stderr, flush=True)
         if terminal:
             if pip.returncode == 0:
                 show(words, 1.0, time.monotonic() - start)
@@ -66,14 +76,14 @@ def main() -> int:
 def show(words: str, share: float, elapsed: float) -> None:
     """The bar, written over the last one."""
     full = round(WIDTH * share)
-    if share >= 1:
-        clock = f"{elapsed:.0f} s"
-    elif share > 0.03:
-        clock = f"about {elapsed * (1 - share) / share:.0f} s left"
-    else:
-        clock = "..."
+    clock = f"{elapsed:.0f} s" if share >= 1 else left(share, elapsed)
     bar = "━" * full + " " * (WIDTH - full)
     print(f"\r{words:<34} {bar} {share:4.0%}  {clock:<20}", end="", file=sys.stderr, flush=True)
+
+
+def left(share: float, elapsed: float) -> str:
+    """The time left, once enough is done to tell."""
+    return f"about {elapsed * (1 - share) / share:.0f} s left" if share > 0.03 else "..."
 
 
 if __name__ == "__main__":
