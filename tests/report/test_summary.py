@@ -10,7 +10,9 @@ import pytest
 from rich.console import Console
 
 from suffrage.evaluate.results import Figure, Results, TrainingJournal
+from suffrage.publish.model_card import served_worst
 from suffrage.report.cells import in_sentence
+from suffrage.report.failures import weak_spot_table
 from suffrage.report.page import render_report
 from suffrage.report.plain_words import plain_words
 from suffrage.report.summary import assessed_method, board_summary
@@ -131,31 +133,64 @@ def test_what_has_no_language_model_is_a_rival_and_never_assessed(results: Resul
     assert found_alone is not None and found_alone.name == best.name
 
 
-def test_a_population_of_few_questions_is_not_called_served_worst_by_chance(
-    results: Results,
+def with_fits(
+    results: Results, method: str, fits: dict[str, tuple[float, float | None]]
+) -> Results:
+    """The same results, with a method's fit to value sets: each a value and half an interval."""
+
+    def changed(row: Figure) -> Figure:
+        if (row.evaluation, row.measure, row.method) != ("fit", "fit", method):
+            return row
+        if row.value_set not in fits:
+            return row
+        value, half = fits[row.value_set]
+        span = (None, None) if half is None else (value - half, value + half)
+        return row.model_copy(update={"value": value, "low": span[0], "high": span[1]})
+
+    return results.model_copy(update={"figures": [changed(row) for row in results.figures]})
+
+
+@pytest.mark.parametrize(
+    ("fits", "doubt"),
+    [
+        # Its interval ends highest, because it has few questions.
+        ([(0.58, 0.19), (0.65, 0.06), (0.7, 0.05)], "because the intervals overlap"),
+        # The interval of another contains its value.
+        ([(0.6, 0.01), (0.7, 0.15), (0.8, 0.01)], "because the intervals overlap"),
+        ([(0.58, 0.02), (0.65, 0.02), (0.7, 0.02)], ""),
+        # Names decide between equals.
+        ([(0.6, 0.02), (0.6, 0.02), (0.7, 0.02)], "because the intervals overlap"),
+        ([(0.4, None), (0.65, 0.02), (0.7, 0.02)], "because there are too few questions to tell"),
+    ],
+)
+def test_the_population_served_worst_has_the_lowest_fit_on_every_page(
+    results: Results, fits: list[tuple[float, float | None]], doubt: str
 ) -> None:
     model = assessed_method(results)
     assert model is not None
-    one, *others = [own.name for own in results.value_sets]
-
-    def of(figure: Figure) -> bool:
-        return (figure.evaluation, figure.measure, figure.method, figure.value_set) == (
-            "fit",
-            "fit",
-            model.name,
-            one,
-        )
-
-    rows = [
-        f.model_copy(update={"value": 0.1, "low": 0.0, "high": 1.0}) if of(f) else f
-        for f in results.figures
-    ]
-    found = board_summary(results.model_copy(update={"figures": rows}))
+    by_name = sorted(results.value_sets, key=lambda own: own.name)
+    changed = with_fits(
+        results, model.name, {v.name: f for v, f in zip(by_name, fits, strict=True)}
+    )
+    found = board_summary(changed)
     assert found is not None
-    described = {own.name: own.description for own in results.value_sets}
-    words = found.figures[-1].words
-    assert f"for {described[one]}, whom" not in words
-    assert any(f"for {described[name]}, whom" in words for name in others)
+    said = f"fit for {by_name[0].description}, whom it serves worst"
+    doubted = f", though it may be another population, {doubt}" if doubt else ""
+    assert found.figures[-1].words == said + doubted
+    assert found.figures[-1].value == f"{fits[0][0]:.2f}"
+    row = next(r for r in weak_spot_table(changed).rows if r[0].text == model.label)
+    assert row[1].text == f"{fits[0][0]:.3f}"
+    assert row[1].note == by_name[0].name + (" (may be another)" if doubt else "")
+    card = served_worst(changed, model)[0]
+    assert isinstance(card, str)
+    assert card.startswith(f"Served worst: {by_name[0].name}{doubted}. Its fit is {fits[0][0]:.2f}")
+
+
+def test_the_card_of_a_single_population_calls_nobody_served_worst(results: Results) -> None:
+    alone = results.model_copy(update={"value_sets": results.value_sets[:1]})
+    card = served_worst(alone, assessed_method(results))[0]
+    assert isinstance(card, str)
+    assert card.startswith(f"Only {results.value_sets[0].name} was scored. Its fit is ")
 
 
 def test_a_population_that_it_serves_worse_than_the_floor_is_named(results: Results) -> None:

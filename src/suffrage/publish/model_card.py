@@ -13,7 +13,7 @@ from typing import Any
 from suffrage.align.checkpoint import Checkpoint
 from suffrage.evaluate.fit import AVERAGE, CEILING
 from suffrage.evaluate.fit import NAME as FIT
-from suffrage.evaluate.results import ALL, Cost, Figure, MethodFacts, Results
+from suffrage.evaluate.results import ALL, Cost, MethodFacts, Results
 from suffrage.models import ModelIdentity
 from suffrage.models.asking import Question, label_sets
 from suffrage.models.bundled import BUNDLED, PREFIX
@@ -34,7 +34,7 @@ from suffrage.report.numbers import (
 )
 from suffrage.report.overview import MARGIN, Line, headline_lines, is_lost
 from suffrage.report.plain_words import plain_words
-from suffrage.report.tables import surely_lowest
+from suffrage.report.tables import doubt_of_lowest, fits_lowest_first
 from suffrage.survey import Item, Option
 
 # The card of a checkpoint, which hubs show.
@@ -112,7 +112,7 @@ def model_card(checkpoint: Checkpoint, results: Results | None) -> str:
         *markdown_section("How it was trained", *_training(facts)),
         *markdown_section("How well it answers", *_evaluation(facts)),
         *markdown_section("What got worse", *_losses(facts)),
-        *markdown_section("Who is served worst", *_served_worst(facts)),
+        *markdown_section("Who is served worst", *served_worst(facts.results, facts.method)),
         *markdown_section("Load it, and ask it", *_loading(facts)),
         *markdown_section("Licence and terms", *_licence(facts)),
         *markdown_section("What training it took", *_cost(facts)),
@@ -384,32 +384,29 @@ def _losses(facts: _Facts) -> list[str | list[str]]:
     ]
 
 
-def _served_worst(facts: _Facts) -> list[str | list[str]]:
-    if facts.results is None or facts.method is None:
+def served_worst(results: Results | None, method: MethodFacts | None) -> list[str | list[str]]:
+    """Whom a method serves worst, and every population's fit; empty where nothing was scored."""
+    if results is None or method is None:
         return []
-    found: list[tuple[str, Figure]] = [
-        (own.name, figure)
-        for own in facts.results.value_sets
-        if (figure := facts.results.figure(FIT, "fit", facts.method.name, own.name)) is not None
-    ]
-    found.sort(key=lambda pair: pair[1].value)
+    found = fits_lowest_first(results, method.name)
     rows = [
         [
-            name,
+            own.name,
             with_interval(figure),
             number(figure.floor),
             number(figure.ceiling),
             percent(figure.way),
         ]
-        for name, figure in found
+        for own, figure in found
     ]
     header = ["population", "fit", "floor", "ceiling", "way from floor to ceiling"]
-    overall = facts.results.figure(FIT, "fit", facts.method.name, ALL)
+    overall = results.figure(FIT, "fit", method.name, ALL)
     if not rows or overall is None:
         return []
-    worst, figure = surely_lowest(found)
+    worst, figure = found[0]
+    one = f"Served worst: {worst.name}" if len(found) > 1 else f"Only {worst.name} was scored"
     return [
-        f"Served worst: {worst}, whose interval ends lowest. Its fit is {with_interval(figure)}, "
+        f"{one}{doubt_of_lowest(found)}. Its fit is {with_interval(figure)}, "
         f"and {number(overall.value)} over all. Below the floor, an answer that ignores the "
         "question would serve a population better.",
         markdown_table(header, rows),

@@ -24,7 +24,7 @@ from suffrage.report.cells import (
     model_methods,
 )
 from suffrage.report.numbers import NOTHING, number, signed
-from suffrage.report.tables import fit_figure
+from suffrage.report.tables import doubt_of_lowest, fit_figure, fits_lowest_first
 
 
 @dataclass(frozen=True)
@@ -130,20 +130,19 @@ def weak_spot_table(results: Results) -> Table:
     several = len(results.value_sets) > 1
     rows = []
     for method in model_methods(results):
-        by_value_set = [
-            (score.value, v.name)
-            for v in results.value_sets
-            if (score := fit_figure(results, method.name, side, value_set=v.name))
-        ]
-        worst, best = (min(by_value_set), max(by_value_set)) if by_value_set else (None, None)
+        fits = fits_lowest_first(results, method.name, side)
         fell = "trains nothing"
         if base and method.kind == "trained":
             lost, compared = falls(results, method.name, base.name, side)
             fell = f"{len(lost)} of {compared}"
-        spots = [
-            Cell(number(worst[0], 3) if worst else NOTHING, worst[1] if worst else ""),
-            Cell(number(best[0], 3) if best else NOTHING, best[1] if best else ""),
-        ]
+        spots = [Cell(NOTHING), Cell(NOTHING)]
+        if fits:
+            (worst, least), (best, most) = fits[0], fits[-1]
+            doubt = " (may be another)" if doubt_of_lowest(fits) else ""
+            spots = [
+                Cell(number(least.value, 3), worst.name + doubt),
+                Cell(number(most.value, 3), best.name),
+            ]
         entropy = fit_figure(results, method.name, side, "entropy_ratio")
         rows.append(
             [Cell(method.label), *(spots if several else []), Cell(fell), figure_cell(entropy)]

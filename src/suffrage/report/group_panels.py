@@ -202,10 +202,10 @@ def _served_least(methods: Sequence[MethodFacts], least: dict[str, Any]) -> Pane
     ]
     return Panel(
         "Who is served least",
-        "The group whose fit is furthest below what half of its own respondents reach. If it is "
-        "last in few resamples, another group could be the last one. This interval is for that "
-        "group alone. The interval of the figure above also allows for not knowing which group "
-        "is last.",
+        "The group whose fit is furthest below what half of its own respondents reach. It need not "
+        "be the group with the lowest fit, which the first page names. If it is last in few "
+        "resamples, another group could be the last one. This interval is for that group alone. "
+        "The interval of the figure above also allows for not knowing which group is last.",
         tables=[make_table("Served least by each method", columns, rows)],
     )
 

@@ -28,7 +28,7 @@ from suffrage.report.marks import (
     no_answer_counts,
 )
 from suffrage.report.numbers import INTERVAL_NAME, duration, interval, marked, percent, signed
-from suffrage.report.tables import fit_difference, fit_figure, surely_lowest
+from suffrage.report.tables import doubt_of_lowest, fit_difference, fit_figure, fits_lowest_first
 from suffrage.report.votes_in_short import votes_in_short
 
 # How many limits a page has room for; the section on limits has all of them.
@@ -310,9 +310,11 @@ def _figures(results: Results, model: MethodFacts) -> list[KeyFigure]:
         if model.kind == "trained" and others > 1 and not own.missing:
             words += f"; the best of {others} trained methods"
         found.append(_key_figure(own, words))
-    worst = _worst_served(results, model)
-    if worst is not None:
-        found.append(_key_figure(worst[1], f"fit for {worst[0]}, whom it serves worst"))
+    fits = fits_lowest_first(results, model.name)
+    if len(fits) > 1:
+        worst, figure = fits[0]
+        words = f"fit for {worst.description}, whom it serves worst{doubt_of_lowest(fits)}"
+        found.append(_key_figure(figure, words))
     return found
 
 
@@ -325,16 +327,6 @@ def _as_model(method: MethodFacts) -> str:
     if method.kind == "trained":
         return as_model(method)
     return "the model as it is" if method.name != PROMPT else "the model told whom to answer as"
-
-
-def _worst_served(results: Results, model: MethodFacts) -> tuple[str, Figure] | None:
-    """The population whose interval ends lowest: one of few questions may be low by chance."""
-    found = [
-        (own.description, figure)
-        for own in results.value_sets
-        if (figure := fit_figure(results, model.name, value_set=own.name)) is not None
-    ]
-    return surely_lowest(found) if len(found) > 1 else None
 
 
 def _cost(results: Results) -> list[str]:

@@ -29,6 +29,7 @@ from suffrage.evaluate.results import (
     MethodFacts,
     Results,
     SplitSide,
+    ValueSetFacts,
 )
 from suffrage.models.readouts import Readout
 from suffrage.report.marks import marks_note
@@ -437,18 +438,33 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def surely_lowest(found: Sequence[tuple[str, Figure]]) -> tuple[str, Figure]:
-    """Return the pair whose interval ends lowest; one of few questions may be low by chance.
+def fits_lowest_first(
+    results: Results, method: str, side: SplitSide | None = None
+) -> list[tuple[ValueSetFacts, Figure]]:
+    """Each value set's fit on the common cells; the first is the one that is served worst.
 
-    Parameters
-    ----------
-    found : sequence of (str, Figure)
-        One at least. Those without an interval count only where none has one.
+    Value sets with the same fit are in the order of their names.
     """
-    known = [pair for pair in found if pair[1].high is not None] or found
+    found = [
+        (own, figure)
+        for own in results.value_sets
+        if (figure := fit_figure(results, method, side, value_set=own.name)) is not None
+    ]
+    return sorted(found, key=lambda pair: (pair[1].value, pair[0].name))
 
-    def end(pair: tuple[str, Figure]) -> tuple[float, float]:
-        figure = pair[1]
-        return figure.value if figure.high is None else figure.high, figure.value
 
-    return min(known, key=end)
+def doubt_of_lowest(found: Sequence[tuple[ValueSetFacts, Figure]]) -> str:
+    """Say why the first of `fits_lowest_first` may not be the lowest; empty if it surely is.
+
+    Another may be where the interval of one contains the value of the other.
+    """
+    (_, lowest), *others = found
+    if not others:
+        return ""
+    said = ", though it may be another population"
+    if lowest.high is None or any(one.low is None for _, one in others):
+        return f"{said}, because there are too few questions to tell"
+    high = lowest.high
+    if any(one.value <= high or (one.low or 0.0) <= lowest.value for _, one in others):
+        return f"{said}, because the intervals overlap"
+    return ""
