@@ -8,7 +8,14 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from suffrage.arrays import FloatArray
-from suffrage.evaluate.auditing import AuditedModel, Auditor, classical_scaling
+from suffrage.evaluate.auditing import (
+    AnswersMap,
+    AuditedModel,
+    Auditor,
+    MapPoint,
+    ValuesMap,
+    classical_scaling,
+)
 from suffrage.models import ModelAnswer
 from suffrage.population import ValueSet, build_value_set
 from suffrage.report.audit_page import (
@@ -19,6 +26,7 @@ from suffrage.report.audit_page import (
 )
 from suffrage.study.commands.auditing import AuditedSurvey, audit_of_answers
 from suffrage.survey import Item, Survey
+from suffrage.values.item_keys import item_key
 from tests.synthetic import make_survey
 
 # The shares that a model gives to an item's options.
@@ -195,6 +203,92 @@ def test_the_map_puts_a_model_next_to_the_group_it_answers_as(groups: list[Value
     apart = {g.name: float(np.linalg.norm(at[g.name] - at["m"])) for g in groups}
     assert min(apart, key=lambda name: apart[name]) == groups[1].name
     assert apart[groups[1].name] == pytest.approx(0, abs=1e-6)
+
+
+def map_of(groups: list[ValueSet], *points: MapPoint) -> str:
+    """The section of a report with a map of these points."""
+    surveyed = AuditedSurvey("A town", "", "", tuple(groups))
+    audit = audit_of_answers(surveyed, {"m": said(groups, constant)})
+    drawn = AnswersMap(points=points, shown=0.9)
+    page = render_audit(audit.model_copy(update={"answers_map": drawn}))
+    return page[page.index("<h2>A map of answers") :].split("</section>")[0]
+
+
+# How large letters are on a desk and on a phone, in the drawing's units, as the style has them.
+SIZES = {
+    "at-desk": 12.5,
+    "on-phone": 22.0,
+    "model-name at-desk": 14.0,
+    "model-name on-phone": 24.6,
+}
+
+
+@pytest.mark.parametrize(
+    "name", ["stub-3", "SmolLM2-135M-Instruct", "a-model-of-a-very-long-name-" * 3]
+)
+def test_every_name_and_mark_is_inside_the_map(groups: list[ValueSet], name: str) -> None:
+    places = [(1, 0), (1, 1), (1, -1), (-1, 1), (-1, -1), (-1, 0), (0, 1), (0, -1), (0.9, 0.02)]
+    points = [MapPoint(name=name, is_model=k < 5, x=x, y=y) for k, (x, y) in enumerate(places)]
+    drawing = map_of(groups, *points)
+    box = re.search(r'class="frame" x="(.+?)" y="(.+?)" width="(.+?)" height="(.+?)"', drawing)
+    assert box is not None
+    left, top, wide, high = (float(edge) for edge in box.groups())
+    right, bottom = left + wide, top + high
+    marks = re.findall(r'd="M(\S+) (\S+?)l9|cx="(\S+)" cy="(\S+)" r=', drawing)
+    assert len(marks) == len(points)
+    for diamond_x, diamond_top, dot_x, dot_y in marks:
+        x, y = float(diamond_x or dot_x), float(dot_y or float(diamond_top or 0) + 9)
+        assert left + 20 < x < right - 20 and top + 20 < y < bottom - 20
+    names = re.findall(
+        r'<text class="(.*?)" x="(\S+)" y="(\S+)" text-anchor="(\w+)">(.*?)</text>', drawing
+    )
+    # Each model has its name, on a desk and on a phone.
+    assert sum("model-name" in kind for kind, *_ in names) == 10
+    for kind, at_x, at_y, anchor, text in names:
+        letters = SIZES[re.sub(r"tone-\d ", "", kind)]
+        width = 0.58 * letters * len(text)
+        begin = float(at_x) - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
+        assert left <= begin and begin + width <= right, (kind, at_x, anchor, text)
+        assert top <= float(at_y) - 0.8 * letters and float(at_y) + 0.25 * letters <= bottom
+
+
+@pytest.mark.parametrize(
+    ("models", "said_so"),
+    [
+        (1, "The diamond is the model, and each dot is a group."),
+        (2, "Each diamond is a model, and each dot is a group."),
+    ],
+)
+def test_the_map_s_words_fit_one_model_and_several(
+    groups: list[ValueSet], models: int, said_so: str
+) -> None:
+    points = [MapPoint(name=f"p{k}", is_model=k < models, x=k, y=k % 2) for k in range(4)]
+    assert said_so in map_of(groups, *points)
+
+
+def test_every_name_around_the_circle_is_inside_the_drawing(groups: list[ValueSet]) -> None:
+    taxonomy = item_key("PVQ-RR").taxonomy
+    most = max(value.place or 0 for value in taxonomy.values)
+    ring = tuple((v.name, (v.place or 0) * 360 / most) for v in taxonomy.values if v.place)
+    corner = MapPoint(name="m", is_model=True, x=1, y=1)
+    surveyed = AuditedSurvey("A town", "", "", tuple(groups))
+    audit = audit_of_answers(surveyed, {"m": said(groups, constant)})
+    page = render_audit(
+        audit.model_copy(update={"values_circle": ValuesMap(points=(corner,), ring=ring)})
+    )
+    drawing = page[page.index("<h2>On Schwartz") :].split("</section>")[0]
+    box = re.search(r'viewBox="(\S+) (\S+) (\S+) (\S+)"', drawing)
+    assert box is not None
+    left, wide = float(box[1]), float(box[3])
+    names = re.findall(r'text-anchor="(\w+)"><tspan x="(\S+)">(.*?)</text>', drawing)
+    assert len(names) == len(ring) == 19
+    for anchor, at_x, text in names:
+        longest = max(re.sub("<.*?>", "\n", text).split("\n"), key=len)
+        width = 0.5 * 12.5 * len(longest)
+        begin = float(at_x) - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor]
+        assert left <= begin and begin + width <= left + wide, longest
+    mark = re.search(r'd="M(\S+) (\S+?)l9', drawing)
+    assert mark is not None and np.hypot(float(mark[1]), float(mark[2]) + 9) < 250 - 9
 
 
 def test_the_report_speaks_as_an_auditor(groups: list[ValueSet]) -> None:

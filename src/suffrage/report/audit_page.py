@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from suffrage import storage
 from suffrage.evaluate.auditing import (
@@ -26,10 +26,19 @@ from suffrage.report.rendering import render_page
 
 # Half the side of a map and the room for names around it, in the drawing's own units.
 HALF, ROOM = 250, 90
-# How wide a character of a name is, and how high a line, to keep names apart.
-CHARACTER, LINE = 6.4, 14
+# How high a line of a name is. A model's name is in larger and bolder letters than a group's.
+LINE, MODEL_LINE = 14, 17
+# How far letters such as g reach below a line, as a share of its height.
+DESCENT = 0.22
+# How wide letters are, as shares of a line's height, a little more than in common fonts.
+NARROW, USUAL, WIDE, FULL = 0.32, 0.54, 0.8, 1.0
+# How far a name keeps from the edge of what it must be inside.
+MARGIN = 2
 # How much larger names are in the units of a drawing on a phone, as the page's style has them.
 LARGE = 1.76
+# Half the width and the height of a whole drawing, with a hair's breadth for its frame.
+WHOLE = (HALF + ROOM - 1, HALF + 39)
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 # Standard errors on each side of a 95% interval.
 REACH = 1.96
 
@@ -290,32 +299,56 @@ def _answers_drawing(found: AnswersMap | None) -> dict[str, Any] | None:
     if found is None:
         return None
     reach = max(max(abs(p.x), abs(p.y)) for p in found.points) or 1.0
-    return {"points": _drawn(found.points, reach), "shown": percent(found.shown)}
+    return {
+        "points": _drawn(found.points, reach, WHOLE),
+        "models": sum(p.is_model for p in found.points),
+        "room": ROOM,
+        "shown": percent(found.shown),
+    }
 
 
 def _values_drawing(found: ValuesMap | None) -> dict[str, Any] | None:
     if found is None:
         return None
+    # A point in the direction of a corner may be outside a circle that its two axes are inside.
+    size = math.hypot if found.ring else max
     reach = max(
-        max(abs(p.x) + REACH * (p.x_error or 0), abs(p.y) + REACH * (p.y_error or 0))
+        size(abs(p.x) + REACH * (p.x_error or 0), abs(p.y) + REACH * (p.y_error or 0))
         for p in found.points
     )
-    labels = []
-    for name, degrees in found.ring:
-        x, y = float(np.cos(np.deg2rad(degrees))), float(np.sin(np.deg2rad(degrees)))
-        labels.append(
-            {
-                "name": name,
-                "x": round((HALF + 14) * x, 1),
-                "y": round(-(HALF + 14) * y + 4, 1),
-                "anchor": "middle" if abs(x) < 0.25 else "start" if x > 0 else "end",
-            }
-        )
+    ring = _together([_ring_name(name, degrees) for name, degrees in found.ring])
+    boxes = [_ring_box(label) for label in ring]
+    room = max([ROOM, *(math.ceil(max(-box[0], box[2])) - HALF for box in boxes)])
+    inside = (HALF + room - 1, WHOLE[1]) if ring else (HALF, HALF)
     return {
-        "points": _drawn(found.points, (reach or 1.0) * 1.1),
-        "ring": _together(labels),
+        "points": _drawn(found.points, (reach or 1.0) * 1.1, inside, boxes),
+        "ring": ring,
+        "room": room,
         "missing": found.missing,
     }
+
+
+def _ring_name(name: str, degrees: float) -> dict[str, Any]:
+    """A value's name outside the circle, on two lines if it has a colon."""
+    x, y = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    first, colon, second = name.partition(": ")
+    lines = [first + ":", second] if colon else [name]
+    # Two lines above the middle end where one would, so that neither covers the circle.
+    up = LINE * (len(lines) - 1) if y > 0 else 0
+    return {
+        "lines": lines,
+        "x": round((HALF + 14) * x, 1),
+        "y": round(-(HALF + 14) * y + 4 - up, 1),
+        "anchor": "middle" if abs(x) < 0.25 else "start" if x > 0 else "end",
+    }
+
+
+def _ring_box(label: dict[str, Any]) -> Box:
+    """The box that a name around the circle takes."""
+    width = max(_width(line, LINE) for line in label["lines"])
+    left = label["x"] - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[label["anchor"]]
+    bottom = label["y"] + LINE * (len(label["lines"]) - 1 + DESCENT)
+    return left, label["y"] - LINE * (1 - DESCENT), left + width, bottom
 
 
 def _together(labels: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -324,24 +357,38 @@ def _together(labels: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for label in labels:
         at = (label["x"], label["y"])
         if at in found:
-            found[at]["name"] += f", {label['name']}"
+            found[at]["lines"] = [", ".join(found[at]["lines"] + label["lines"])]
         else:
             found[at] = label
     return list(found.values())
 
 
-def _drawn(points: Sequence[MapPoint], reach: float) -> list[dict[str, Any]]:
+def _drawn(
+    points: Sequence[MapPoint],
+    reach: float,
+    inside: tuple[float, float],
+    others: Sequence[Box] = (),
+) -> list[dict[str, Any]]:
     """Points in a drawing's units, models first, each with its name where there is room.
 
     `label` is for a desk, and `large` for a phone, where the whole drawing is half as wide.
+
+    Parameters
+    ----------
+    reach : float
+        The point farthest out, in the map's own units.
+    inside : tuple
+        Half the width and half the height that no name may leave.
+    others : sequence
+        The boxes of what is drawn besides points, for which names make room.
     """
     unit = HALF / reach
-    spots = [(unit * p.x, -unit * p.y) for p in points]
-    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in spots]
+    spots = [(unit * p.x, -unit * p.y, _radius(p)) for p in points]
+    taken = [*others, *((x - r, y - r, x + r, y + r) for x, y, r in spots)]
     taken_by_large = list(taken)
     drawn = []
     tones = iter(range(1, 7))
-    for point, (x, y) in zip(points, spots, strict=True):
+    for point, (x, y, _) in zip(points, spots, strict=True):
         drawn.append(
             {
                 "name": point.name,
@@ -351,48 +398,102 @@ def _drawn(points: Sequence[MapPoint], reach: float) -> list[dict[str, Any]]:
                 "y": round(y, 1),
                 "rx": round(unit * REACH * (point.x_error or 0), 1),
                 "ry": round(unit * REACH * (point.y_error or 0), 1),
-                "label": _name_beside(point.name, x, y, taken, point.is_model),
-                "large": _name_beside(point.name, x, y, taken_by_large, point.is_model, LARGE),
+                "label": _name_beside(point, x, y, taken, inside),
+                "large": _name_beside(point, x, y, taken_by_large, inside, LARGE),
             }
         )
     return drawn
 
 
+def _radius(point: MapPoint) -> float:
+    """Half the side of the square that a point's mark takes."""
+    return 10 if point.is_model else 6
+
+
 def _name_beside(
-    name: str,
+    point: MapPoint,
     x: float,
     y: float,
-    taken: list[tuple[float, float, float, float]],
-    always: bool,
+    taken: list[Box],
+    inside: tuple[float, float],
     size: float = 1.0,
 ) -> dict[str, Any] | None:
-    """Where a name can be without covering anything; None where there is no room."""
-    width, line = size * CHARACTER * len(name), size * LINE
+    """Where a name can be inside the drawing without covering anything.
+
+    A model's name is always there: one without room covers something, and one that is wider than
+    the drawing is cut. The result is None for a group without room.
+    """
+    line = size * (MODEL_LINE if point.is_model else LINE)
+    wide, high = (half - MARGIN for half in inside)
+    name = _cut(point.name, 2 * wide, line)
+    width = _width(name, line)
     places = [
-        (x + 9, y + 4 * size, "start", x + 9),
-        (x - 9, y + 4 * size, "end", x - 9 - width),
-        (x, y - 10, "middle", x - width / 2),
-        (x, y + 6 + line, "middle", x - width / 2),
-        (x + 9, y - 8, "start", x + 9),
-        (x + 9, y + 3 + line, "start", x + 9),
-        (x - 9, y - 8, "end", x - 9 - width),
-        (x - 9, y + 3 + line, "end", x - 9 - width),
+        place
+        for place in _places(x, y, _radius(point), line, size, width, wide)
+        if place[1][0] >= -wide
+        and place[1][2] <= wide
+        and place[1][1] >= -high
+        and place[1][3] <= high
     ]
-    edge = HALF + ROOM
-    for at_x, at_y, anchor, left in places:
-        box = (left, at_y - line + 3, left + width, at_y + 3)
-        if left < -edge or left + width > edge:
-            continue
-        if not any(
-            box[0] < other[2] and other[0] < box[2] and box[1] < other[3] and other[1] < box[3]
-            for other in taken
-        ):
-            taken.append(box)
-            return {"x": round(at_x, 1), "y": round(at_y, 1), "anchor": anchor}
-    if not always:
+    free = [place for place in places if not any(_meet(place[1], other) for other in taken)]
+    if not places or not (free or point.is_model):
         return None
-    at_x, at_y, anchor, _ = places[0]
-    return {"x": round(at_x, 1), "y": round(at_y, 1), "anchor": anchor}
+    at, box = (free or places)[0]
+    taken.append(box)
+    return {"x": round(at[0], 1), "y": round(at[1], 1), "anchor": at[2], "name": name}
+
+
+def _places(
+    x: float, y: float, radius: float, line: float, size: float, width: float, wide: float
+) -> list[tuple[tuple[float, float, str], Box]]:
+    """Where a name may be, the best first: x, y and anchor of its text, and the box it takes."""
+    side, low, drop = radius + 3, y + 3 + line, DESCENT * line
+    # Above and below, a name moves to the middle as far as it must to be inside.
+    room = max(0.0, wide - width / 2)
+    middle = min(max(x, -room), room)
+    places = [
+        (x + side, y + 4 * size, "start"),
+        (x - side, y + 4 * size, "end"),
+        (middle, y - radius - 1 - drop, "middle"),
+        (middle, y + radius + line, "middle"),
+        (x + side, y - 8, "start"),
+        (x + side, low, "start"),
+        (x - side, y - 8, "end"),
+        (x - side, low, "end"),
+    ]
+    moved = {"start": 0.0, "middle": width / 2, "end": width}
+    found = []
+    for place in places:
+        left, base = place[0] - moved[place[2]], place[1]
+        found.append((place, (left, base + drop - line, left + width, base + drop)))
+    return found
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _width(name: str, line: float) -> float:
+    """About how wide a name is in letters of a line's height."""
+    return line * sum(_letter_width(letter) for letter in name)
+
+
+def _letter_width(letter: str) -> float:
+    if letter in "MW" or unicodedata.east_asian_width(letter) in "WF":
+        return FULL
+    if letter in "iljtfrI.,:;'’|()[]! ":
+        return NARROW
+    return WIDE if letter.isupper() or letter in "mw@%&_—" else USUAL
+
+
+def _cut(name: str, width: float, line: float) -> str:
+    """The name, its end replaced by an ellipsis where it is wider than this."""
+    if _width(name, line) <= width:
+        return name
+    kept = len(name) - 1
+    while kept and _width(name[:kept] + "…", line) > width:
+        kept -= 1
+    return name[:kept] + "…"
 
 
 def audit_text(audit: Audit) -> Any:
