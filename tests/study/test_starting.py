@@ -114,6 +114,68 @@ def test_words_that_grade_an_answer_are_put_in_order() -> None:
     assert scale_order(["Agree", "Favor"]) is None  # one grade twice
 
 
+SCALES = """
+Not at all, A little, Somewhat, A lot
+None, A little, A moderate amount, A lot, A great deal
+Not at all, Slightly, Moderately, Very, Extremely
+Never, Rarely, Sometimes, Often, Always
+Never, Sometimes, About half the time, Most of the time, Always
+Not at all important, Slightly important, Moderately important, Very important, Extremely important
+Not important, Somewhat important, Important, Very important
+Very dissatisfied, Dissatisfied, Neither satisfied nor dissatisfied, Satisfied, Very satisfied
+Not at all satisfied, Not very satisfied, Fairly satisfied, Very satisfied
+Much worse, Somewhat worse, About the same, Somewhat better, Much better
+Poor, Fair, Good, Very good, Excellent
+Strongly disagree, Disagree, Somewhat disagree, Neutral, Somewhat agree, Agree, Strongly agree
+Strongly against, Against, Neutral, In favour, Strongly in favour
+Disagree strongly, Disagree a little, Agree a little, Agree strongly
+Very unlikely, Unlikely, Neither likely nor unlikely, Likely, Very likely
+Much less likely, Somewhat less likely, Somewhat more likely, Much more likely
+Definitely not, Probably not, Maybe, Probably, Definitely
+Do not trust at all, Do not trust very much, Trust somewhat, Trust completely
+None of them, A few of them, Some of them, Most of them, All of them
+"""
+NO_SCALES = """
+Married, Widowed, Divorced
+More police, More schools, More parks
+None, Bus, Car
+Good schools, Good roads, Safe streets
+More buses, Less traffic, Better roads
+Not working, Working full time, Working part time
+Very cheap, Somewhat far, Not at all safe
+All day, Some mornings, Most evenings
+Not religious, Catholic, Muslim
+A lot of noise, A little dirt, No parking
+Never married, Married, Divorced
+"""
+
+
+@pytest.mark.parametrize("line", SCALES.strip().splitlines())
+def test_usual_english_scales_are_put_in_order_from_the_low_end(line: str) -> None:
+    rising = line.split(", ")
+    shuffled = sorted(rising)
+    order = scale_order(shuffled)
+    assert order is not None and [shuffled[place] for place in order] == rising
+
+
+@pytest.mark.parametrize("line", NO_SCALES.strip().splitlines())
+def test_names_of_things_are_no_scale_whatever_words_they_begin_with(line: str) -> None:
+    assert scale_order(line.split(", ")) is None
+
+
+def test_a_new_study_names_the_items_that_it_took_for_unordered(tmp_path: Path) -> None:
+    data = write_town(tmp_path, questions=3)
+    header, *rows = data.read_text(encoding="utf-8").splitlines()
+    more = [
+        f"{row},{('Bus', 'Car', 'Train')[n % 3]},{('A lot', 'A little', 'Not at all')[n % 3]}"
+        for n, row in enumerate(rows)
+    ]
+    data.write_text("\n".join([f"{header},ride,noise", *more]), encoding="utf-8")
+    started = start_study(data, tmp_path / "new")
+    (line,) = (line for line in started.to_do if "unordered" in line)
+    assert "ride" in line and "noise" not in line and "codebook.yaml" in line
+
+
 @pytest.mark.parametrize("example", example_studies(), ids=lambda example: example.name)
 def test_every_example_can_be_begun_with(
     example: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,6 +12,8 @@ import itertools
 import re
 from collections.abc import Sequence
 
+from suffrage.survey.graded_words import graded
+
 # Degrees of words that grade an answer. Lists of options are compared within one row.
 _GRADES: tuple[tuple[str, ...], ...] = (
     (
@@ -119,7 +121,7 @@ def forms_scale(texts: Sequence[str]) -> bool:
 
 
 def scale_order(texts: Sequence[str]) -> list[int] | None:
-    """Return the order in which words of one row of grades climb; None where they form no scale.
+    """Return the order in which words that grade an answer climb; None where they form no scale.
 
     Parameters
     ----------
@@ -136,13 +138,8 @@ def scale_order(texts: Sequence[str]) -> list[int] | None:
     >>> scale_order(["Agree", "Disagree", "Strongly agree", "Strongly disagree"])
     [3, 1, 0, 2]
     """
-    plain = [re.sub(r"[^\w\s]", "", text).strip().lower() for text in texts]
-    for row in _ROWS:
-        grades = [_grade(text, row) for text in plain]
-        known = [grade for grade in grades if grade is not None]
-        if len(set(known)) == len(texts) > 1:
-            return sorted(range(len(texts)), key=lambda place: known[place])
-    return None
+    found = graded(texts)
+    return None if found is None else sorted(range(len(texts)), key=found.__getitem__)
 
 
 def _numbers(texts: Sequence[str]) -> bool:

@@ -322,6 +322,15 @@ def _list_to_do(head: str, book: dict[str, Any], started: StartedStudy) -> None:
             f"Write what the numbers mean into the options of {plural(len(unlabelled), 'item')} "
             f"({named}).",
         )
+    unordered = [
+        e["id"] for e in book["items"] if e.get("ordered") is False and len(e["options"]) > 2
+    ]
+    if unordered:
+        named = ", ".join(map(str, unordered[:5])) + (" ..." if len(unordered) > 5 else "")
+        started.to_do.append(
+            f"Check {plural(len(unordered), 'item')} taken for unordered ({named}). If the options "
+            f"form a scale, put them in order in {CODEBOOK} and delete `ordered: false`."
+        )
     started.to_do.append(
         f"Check the demographics in {CODEBOOK} and the descriptions in {STUDY}, and fill in the "
         "title, the citation and the terms."
