@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 import suffrage
 from suffrage.cli import app
 from suffrage.cli.asking import typed_answers
+from suffrage.server.listening import open_port
 from suffrage.server.store.database import open_store
 from suffrage.server.store.stored_judgements import comparisons_that_count
 from tests.example_files import write_examples
@@ -51,6 +52,30 @@ def test_ask_prints_what_the_library_returns(town: Path) -> None:
     shown = suffrage_command(*words).stdout
     assert "Too little" in shown and "63%" in shown
     assert "60 people answered it" in shown.replace("\n", " ")
+
+
+def test_ask_and_chat_refuse_mistakes_before_they_load_a_model_and_say_that_they_load(
+    town: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, study = town / "tiny-model", ("--study", town / "study.yaml")
+    loading = "Loading the model."
+    said = suffrage_command("ask", model, "roads", *study)
+    assert said.exit_code == 0 and loading in said.stderr and loading not in said.stdout
+    assert loading not in suffrage_command("ask", model, "roads", *study, "--json").stderr
+    # What asks for the model fails the test from here on.
+    monkeypatch.setattr("suffrage.library.load_model", None)
+    with open_port("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        for words, message in (
+            (("ask", model, "raods", *study), 'Did you mean "roads"'),
+            (("ask", model, "Is tea good?", "--options", "Yes"), "1 options"),
+            (("ask", town / "none" / "tiny" / "model", "roads", *study), "does not exist"),
+            (("chat", model, "--as", "a", "--against", "a"), 'both sides are "a"'),
+            (("chat", model, "--web", "--port", port), "choose another port"),
+        ):
+            refused = suffrage_command(*words)
+            assert message in str(refused.exception), refused.exception
+            assert loading not in refused.stderr
 
 
 def test_a_question_of_ones_own_may_have_answers_without_an_order(town: Path) -> None:

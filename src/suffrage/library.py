@@ -5,7 +5,7 @@ Every other verb is defined where its subject is. `suffrage/__init__.py` lists t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -30,7 +30,14 @@ from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.polis.conversation import Conversation, conversation_of
 from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate import Scoring
-from suffrage.evaluate.asking.interviews import Interview, Side, item_in_words, learnt_wordings
+from suffrage.evaluate.asking.interviews import (
+    Interview,
+    KnownQuestions,
+    Side,
+    check_side_names,
+    item_in_words,
+    learnt_wordings,
+)
 from suffrage.evaluate.auditing import Audit
 from suffrage.models import (
     Answerer,
@@ -41,7 +48,7 @@ from suffrage.models import (
     read_letters,
 )
 from suffrage.models.asking import Persona
-from suffrage.models.identity import is_hub_id
+from suffrage.models.identity import check_name, is_hub_id
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.population import ValueSet
 from suffrage.report.audit_page import write_audit_page
@@ -281,49 +288,103 @@ def chat(
     north ['Too little', 'About right', 'Too much'] 0.63...
     south ['Too little', 'About right', 'Too much'] 0.16...
     """
-    loaded: dict[str, LanguageModel] = {}
+    return chat_to_load(model, as_, against, study).load()
+
+
+def chat_to_load(
+    model: str | Path | Checkpoint,
+    as_: str | None = None,
+    against: str | Path | Checkpoint | None = None,
+    study: Study | None = None,
+) -> ChatToLoad:
+    """Prepare a chat up to its models, which take long to load.
+
+    Parameters and errors are those of `chat`; models of the hub are only looked for by `load`.
+    """
     items = _survey_items(_checkpoint(model), study)
     if against is None:
-        return Interview([_side(model, as_, study, loaded, as_ or "the model")], items)
+        return ChatToLoad([_side(model, as_, study, as_ or "the model")], items)
     if isinstance(against, Checkpoint | Path) or _names_a_model(against):
         names = [_short_name(own) for own in (model, against)]
         if names[0] == names[1]:
             names = [str(_folder(own)) for own in (model, against)]
         pairs = zip((model, against), names, strict=True)
-        return Interview([_side(own, as_, study, loaded, name) for own, name in pairs], items)
-    sides = [_side(model, own, study, loaded, own or "the model") for own in (as_, against)]
-    return Interview(sides, items)
+        return ChatToLoad([_side(own, as_, study, name) for own, name in pairs], items)
+    sides = [_side(model, own, study, own or "the model") for own in (as_, against)]
+    return ChatToLoad(sides, items)
+
+
+@dataclass(frozen=True)
+class _SideToLoad:
+    """A side of a chat without its model."""
+
+    name: str
+    model: str | Path | Checkpoint
+    note: str
+    value_set: ValueSet | None
+    # Makes the side of its model.
+    made: Callable[[Answerer], Side]
+
+
+class ChatToLoad:
+    """A chat whose sides are known and whose models are not in memory yet."""
+
+    def __init__(self, sides: Sequence[_SideToLoad], items: Sequence[Item]) -> None:
+        check_side_names([side.name for side in sides])
+        self._sides, self._items = sides, items
+
+    @property
+    def questions(self) -> KnownQuestions:
+        """The questions that can be named by their id."""
+        answered = [i for side in self._sides if side.value_set for i in side.value_set.items]
+        return KnownQuestions([*answered, *self._items])
+
+    @property
+    def notes(self) -> list[str]:
+        """What users should know of the sides' populations."""
+        return [side.note for side in self._sides if side.note]
+
+    def load(self) -> Interview:
+        """Load each model once. Raises InputError as `load_model` does."""
+        loaded: dict[str, LanguageModel] = {}
+        for side in self._sides:
+            place = str(_folder(side.model))
+            if place not in loaded:
+                loaded[place] = load_model(side.model)
+        sides = [side.made(loaded[str(_folder(side.model))]) for side in self._sides]
+        return Interview(sides, self._items)
 
 
 def _side(
-    model: str | Path | Checkpoint,
-    group: str | None,
-    study: Study | None,
-    loaded: dict[str, LanguageModel],
-    name: str,
-) -> Side:
-    """One side of an interview. loaded: the models in memory, by where they are."""
-    place = str(_folder(model))
+    model: str | Path | Checkpoint, group: str | None, study: Study | None, name: str
+) -> _SideToLoad:
+    """One side of a chat, without its model."""
     checkpoint = _checkpoint(model)
+    folder = _folder(model)
+    if checkpoint is None and not (folder / "adapter_config.json").is_file():
+        check_name(str(model), Path())
     value_set = None if group is None else _value_set(checkpoint, study, group)
     persona: Persona | None = None
     if group is not None:
         wanted = value_set.description if value_set is not None and checkpoint is None else group
         persona = checkpoint.persona(wanted) if checkpoint else wanted
-    if place not in loaded:
-        loaded[place] = load_model(model)
     questions = (checkpoint.trained_questions or []) if checkpoint else []
-    return Side(
-        name=name,
-        answerer=loaded[place],
-        persona=persona,
-        population=value_set.name if value_set else group or "",
-        value_set=value_set,
-        learnt=learnt_wordings([one["question"] for one in questions]),
-        average=checkpoint.average_answers if checkpoint and group else None,
-        ways=checkpoint.ways if checkpoint else "all",
-        note=_untrained_note(checkpoint, group),
-    )
+    note = _untrained_note(checkpoint, group)
+
+    def made(answerer: Answerer) -> Side:
+        return Side(
+            name=name,
+            answerer=answerer,
+            persona=persona,
+            population=value_set.name if value_set else group or "",
+            value_set=value_set,
+            learnt=learnt_wordings([one["question"] for one in questions]),
+            average=checkpoint.average_answers if checkpoint and group else None,
+            ways=checkpoint.ways if checkpoint else "all",
+            note=note,
+        )
+
+    return _SideToLoad(name, model, note, value_set, made)
 
 
 def _untrained_note(checkpoint: Checkpoint | None, group: str | None) -> str:

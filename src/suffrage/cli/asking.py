@@ -14,6 +14,7 @@ from suffrage.errors import InputError
 from suffrage.terminal_text import visible
 
 if TYPE_CHECKING:
+    from suffrage.library import ChatToLoad
     from suffrage.server.chat.preferences import PreferenceBox
 
 Model = Annotated[
@@ -69,15 +70,19 @@ def ask_command(
 
     Example: `suffrage ask CHECKPOINT "Should cars be banned?" --as liberals --options "Yes, No"`
     """
+    from suffrage.library import chat_to_load
     from suffrage.report.terminal_pages.interviews import interview_text
 
     loaded = suffrage.read_study(study) if study else None
-    talk = suffrage.chat(model, group, study=loaded)
-    answers = talk.ask(question, typed_answers(options or []), not unordered)
+    unloaded = chat_to_load(model, group, study=loaded)
+    given = typed_answers(options or [])
+    # What cannot be asked is refused before the model is loaded, which takes long.
+    unloaded.questions.asked(question, given, not unordered)
+    talk = _loaded(unloaded, quiet=as_json)
+    answers = talk.ask(question, given, not unordered)
     if as_json:
         print_json(answers[0].as_json())
         return
-    _show_notes(talk)
     print_rich(interview_text(answers))
 
 
@@ -113,19 +118,28 @@ def chat_command(
     """
     if consultation is not None and against is None:
         raise InputError("--consultation stores which of two answers is better; add --against.")
+    from suffrage.library import chat_to_load
+
     loaded = suffrage.read_study(study) if study else None
     box = _preference_box(consultation, slug) if consultation else None
-    talk = suffrage.chat(model, group, against, loaded)
+    unloaded = chat_to_load(model, group, against, loaded)
     if web:
-        from suffrage.errors import require_installed
+        _serve(unloaded, box, port)
+    else:
+        _converse(_loaded(unloaded), box)
 
-        require_installed("fastapi", "consult", "The chat page")
-        from suffrage.server.chat.chat_page import chat_app, serve_chat
 
-        serve_chat(chat_app(talk, box), port, lambda address: say(f"Chat  {address}"))
-        return
-    _show_notes(talk)
-    _converse(talk, box)
+def _serve(unloaded: ChatToLoad, box: PreferenceBox | None, port: int) -> None:
+    """Show the chat as a page. Raises InputError where the port is taken, before models load."""
+    from suffrage.errors import require_installed
+
+    require_installed("fastapi", "consult", "The chat page")
+    from suffrage.server.chat.chat_page import HOST, chat_app, serve_chat
+    from suffrage.server.listening import open_port
+
+    with open_port(HOST, port) as listening:
+        app = chat_app(_loaded(unloaded), box)
+        serve_chat(app, listening, lambda address: say(f"Chat  {address}"))
 
 
 def typed_answers(given: Sequence[str]) -> tuple[str, ...]:
@@ -138,10 +152,14 @@ def typed_answers(given: Sequence[str]) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _show_notes(talk: suffrage.Interview) -> None:
-    for side in talk.sides:
-        if side.note:
-            say(side.note, err=True)
+def _loaded(unloaded: ChatToLoad, quiet: bool = False) -> suffrage.Interview:
+    """Load the models, and say so with what users should know of the populations."""
+    from suffrage.study.progress import note
+
+    for line in () if quiet else unloaded.notes:
+        say(line, err=True)
+    note("Loading the model.", quiet)
+    return unloaded.load()
 
 
 def _converse(talk: suffrage.Interview, box: PreferenceBox | None) -> None:

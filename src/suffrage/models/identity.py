@@ -155,6 +155,40 @@ def _weights(settings: LocalModelSettings, folder: Path, key: str) -> ModelIdent
         licence = bundled.bundled_model(short).licence
         content = bundled.weights_hash(bundled.bundled_files(short))
         return ModelIdentity(name, name, content, licence)
+    path = _model_folder(name, folder, key)
+    if path is not None:
+        return ModelIdentity(name, str(path), weights_folder_hash(path))
+    revision = resolved_revision(name, settings.revision, key)
+    # Without a commit nothing can be loaded, so that no answer is ever kept under this name alone.
+    content = name if revision is None else storage.content_hash([name, revision])
+    return ModelIdentity(name, name, content, revision=revision)
+
+
+def check_name(name: str, folder: Path, key: str = "model") -> None:
+    """Check that a name can be a model's, without reading its weights or asking the hub.
+
+    Parameters
+    ----------
+    name : str
+        "bundled:NAME", a path, or a hub id.
+    folder : Path
+        Where a relative path starts.
+    key : str
+        The setting that names the model, for the error.
+
+    Raises
+    ------
+    InputError
+        The path has no model in it, or there is no such bundled model.
+    """
+    if name.startswith(bundled.PREFIX):
+        bundled.bundled_model(name.removeprefix(bundled.PREFIX))
+    else:
+        _model_folder(name, folder, key)
+
+
+def _model_folder(name: str, folder: Path, key: str) -> Path | None:
+    """The folder that a model's name is; None where it is a hub id."""
     path = (folder / Path(name).expanduser()).resolve()
     if path.exists():
         if not (path / "config.json").is_file():
@@ -162,16 +196,13 @@ def _weights(settings: LocalModelSettings, folder: Path, key: str) -> ModelIdent
                 f"{key}: {name} is not a model: it needs to be a folder with a config.json and "
                 "weights, as Transformers' save_pretrained writes it."
             )
-        return ModelIdentity(name, str(path), weights_folder_hash(path))
+        return path
     if not is_hub_id(name):
         raise InputError(
             f"{key}: {name} does not exist; give a folder, a hub id (owner/name) or "
             f"{', '.join(bundled.PREFIX + known for known in sorted(bundled.BUNDLED))}."
         )
-    revision = resolved_revision(name, settings.revision, key)
-    # Without a commit nothing can be loaded, so that no answer is ever kept under this name alone.
-    content = name if revision is None else storage.content_hash([name, revision])
-    return ModelIdentity(name, name, content, revision=revision)
+    return None
 
 
 def _with_loading(found: ModelIdentity, settings: LocalModelSettings) -> ModelIdentity:

@@ -143,6 +143,70 @@ class SideAnswer:
         }
 
 
+def check_side_names(names: Sequence[str]) -> None:
+    """Raise InputError where there are no sides, or two have one name."""
+    if not names or len(set(names)) < len(names):
+        raise InputError(
+            f'both sides are "{names[0]}"; name another group or another checkpoint.'
+            if names
+            else "nobody to ask."
+        )
+
+
+class KnownQuestions:
+    """The questions that surveys asked, by their ids.
+
+    Parameters
+    ----------
+    items : sequence of Item
+        Of several with one id the first counts.
+    """
+
+    def __init__(self, items: Sequence[Item]) -> None:
+        self._items: dict[str, Item] = {}
+        for item in items:
+            self._items.setdefault(item.id, item)
+
+    @property
+    def items(self) -> list[Item]:
+        """All questions."""
+        return list(self._items.values())
+
+    def find(self, question: str) -> Item | None:
+        """The survey's question with this id or this wording; None where it asked no such one."""
+        if question.strip() in self._items:
+            return self._items[question.strip()]
+        wanted = _plain(question)
+        return next((i for i in self._items.values() if _plain(i.question) == wanted), None)
+
+    def asked(self, question: str, options: Sequence[str], ordered: bool) -> Item | None:
+        """Return the item to ask; None for a question that is answered in sentences.
+
+        Raises InputError as `Interview.ask` does.
+        """
+        if not question.strip():
+            raise InputError("there is no question; write one, or the id of a survey's question.")
+        item = self.find(question)
+        if item is None and not options and len(question.split()) == 1:
+            raise InputError(self._no_such_id(question.strip()))
+        if options and (item is None or tuple(options) != item.texts):
+            return item_in_words(item.question if item else question, options, ordered)
+        return item
+
+    def _no_such_id(self, word: str) -> str:
+        """What to say of a single word, to which a model would only write nonsense."""
+        if not self._items:
+            return (
+                f'"{word}": no survey is known that could have a question of this id; name its '
+                "study (--study), or write a whole question."
+            )
+        return (
+            f'"{word}": the survey has no question of this id; write a whole question, or one of '
+            f"{len(self._items)} ids such as {next(iter(self._items))}."
+            f"{did_you_mean(word, self._items)}"
+        )
+
+
 class Interview:
     """Sides that are asked the same questions.
 
@@ -162,33 +226,20 @@ class Interview:
     """
 
     def __init__(self, sides: Sequence[Side], items: Sequence[Item] = (), seed: int = 0) -> None:
-        names = [side.name for side in sides]
-        if not names or len(set(names)) < len(names):
-            raise InputError(
-                f'both sides are "{names[0]}"; name another group or another checkpoint.'
-                if names
-                else "nobody to ask."
-            )
+        check_side_names([side.name for side in sides])
         self.sides = tuple(sides)
         self._seed = seed
-        self._items: dict[str, Item] = {}
-        for side in sides:
-            for item in side.value_set.items if side.value_set else ():
-                self._items.setdefault(item.id, item)
-        for item in items:
-            self._items.setdefault(item.id, item)
+        answered = [i for side in sides if side.value_set for i in side.value_set.items]
+        self._questions = KnownQuestions([*answered, *items])
 
     @property
     def known_items(self) -> list[Item]:
         """The questions that the surveys of the sides asked."""
-        return list(self._items.values())
+        return self._questions.items
 
     def find_item(self, question: str) -> Item | None:
         """The survey's question with this id or this wording; None where it asked no such one."""
-        if question.strip() in self._items:
-            return self._items[question.strip()]
-        wanted = _plain(question)
-        return next((i for i in self._items.values() if _plain(i.question) == wanted), None)
+        return self._questions.find(question)
 
     @takes(question=TEXT, options=several("a list of texts", TEXT), ordered=FLAG)
     def ask(
@@ -217,29 +268,10 @@ class Interview:
             There is no question, a single word is the id of none, or the options are too few, too
             many or not distinct.
         """
-        if not question.strip():
-            raise InputError("there is no question; write one, or the id of a survey's question.")
-        item = self.find_item(question)
-        if item is None and not options and len(question.split()) == 1:
-            raise InputError(self._no_such_id(question.strip()))
-        if options and (item is None or tuple(options) != item.texts):
-            item = item_in_words(item.question if item else question, options, ordered)
+        item = self._questions.asked(question, options, ordered)
         if item is None:
             return [self._written(side, question) for side in self.sides]
         return [self._chosen(side, item) for side in self.sides]
-
-    def _no_such_id(self, word: str) -> str:
-        """What to say of a single word, to which a model would only write nonsense."""
-        if not self._items:
-            return (
-                f'"{word}": no survey is known that could have a question of this id; name its '
-                "study (--study), or write a whole question."
-            )
-        return (
-            f'"{word}": the survey has no question of this id; write a whole question, or one of '
-            f"{len(self._items)} ids such as {next(iter(self._items))}."
-            f"{did_you_mean(word, self._items)}"
-        )
 
     def _chosen(self, side: Side, item: Item) -> SideAnswer:
         (reading,) = read_letters(

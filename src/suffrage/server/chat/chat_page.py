@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
+from socket import socket
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,7 +20,7 @@ from suffrage.evaluate.asking.interviews import Interview, SideAnswer
 from suffrage.report.rendering import page_environment
 from suffrage.report.terminal_pages.interviews import interview_notes, people_share
 from suffrage.server.chat.preferences import OUTCOME_WORDS, BlindPair, PreferenceBox
-from suffrage.server.listening import address_of, open_port
+from suffrage.server.listening import address_of
 from suffrage.server.web.protection import Guard
 
 HOST = "127.0.0.1"
@@ -139,28 +140,22 @@ def chat_app(interview: Interview, box: PreferenceBox | None = None) -> FastAPI:
     return app
 
 
-def serve_chat(app: FastAPI, port: int, ready: Callable[[str], None]) -> None:
+def serve_chat(app: FastAPI, listening: socket, ready: Callable[[str], None]) -> None:
     """Serve the page until Ctrl-C, to this machine only.
 
     Parameters
     ----------
     app : FastAPI
-    port : int
-        0 for one that is free.
+    listening : socket
+        An open port, such as `open_port(HOST, 0)`; the caller closes it.
     ready : callable
         Called with the page's address before it is served.
-
-    Raises
-    ------
-    InputError
-        Something else uses the port.
     """
     import uvicorn
 
-    with open_port(HOST, port) as listening:
-        ready(f"{address_of(listening)}/")
-        config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
-        uvicorn.Server(config).run(sockets=[listening])
+    ready(f"{address_of(listening)}/")
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False)
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 def _is_own(request: Request) -> bool:
