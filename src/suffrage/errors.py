@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from types import ModuleType
 
 # What to do where nothing can be written, whatever was to be written there.
@@ -102,6 +103,40 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     spelt = {one.casefold(): one for one in known}
     near = get_close_matches(word.casefold(), spelt, 1)
     return f' Did you mean "{spelt[near[0]]}"?' if near else ""
+
+
+def near_files(path: Path) -> str:
+    """Return the end of a message on a missing file that names the nearest one in its folder.
+
+    Parameters
+    ----------
+    path : Path
+        The file that is missing.
+
+    Returns
+    -------
+    str
+        A sentence with a space before it: the nearest name, or that the folder is missing too.
+        Empty where no name is near, or the folder cannot be listed.
+
+    Examples
+    --------
+    >>> near_files(Path("nowhere/town.csv"))
+    ' There is no folder nowhere.'
+    """
+    from difflib import get_close_matches
+
+    folder = path.parent
+    if not folder.is_dir():
+        return f" There is no folder {folder}."
+    try:
+        names = sorted(own.name for own in folder.iterdir())
+    except OSError:
+        return ""
+    # Without the endings, which make all names of a kind look alike.
+    stems = {Path(name).stem.casefold() for name in names}
+    near = get_close_matches(path.stem.casefold(), stems, 3)
+    return did_you_mean(path.name, [own for own in names if Path(own).stem.casefold() in near])
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:

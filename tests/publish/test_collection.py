@@ -141,8 +141,10 @@ def test_only_the_publisher_s_seal_finds_a_receipt_that_somebody_replaced(copy: 
     assert "64 digits and letters" in found_out(copy, published_seal[:16])[0]
     shown = CliRunner().invoke(app, ["verify", str(copy), "--seal", published_seal])
     assert shown.exit_code == 1 and "its seal is another" in shown.output
+    assert "Fetch it again from the publisher" in shown.output
     shown = CliRunner().invoke(app, ["verify", str(copy), "--seal", verify(copy).seal])
     assert shown.exit_code == 0 and "(as given)" in shown.output
+    assert "Fetch it again" not in shown.output
 
 
 @pytest.mark.slow

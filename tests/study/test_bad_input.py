@@ -168,7 +168,9 @@ def test_a_plan_says_that_its_model_is_nowhere(no_hub: None, write_study: Write)
 def test_a_missing_study_a_broken_one_and_a_key_twice_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert "no such file" in said(capsys, monkeypatch, "run", str(tmp_path / "none.yaml"))
+    (tmp_path / "study.yaml").write_text("study: x\n")
+    absent = said(capsys, monkeypatch, "run", str(tmp_path / "stduy.yaml"))
+    assert 'no such file. Did you mean "study.yaml"?' in absent and "suffrage init" in absent
     broken = tmp_path / "broken.yaml"
     broken.write_text("study: x\nmethods: [base\nmodel: y\n")
     assert "broken.yaml line 3" in said(capsys, monkeypatch, "run", str(broken))

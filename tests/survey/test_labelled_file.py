@@ -288,7 +288,9 @@ def test_latin1_is_refused_with_the_line_and_the_mend(folder):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nowhere.csv", r"survey\.path: .*nowhere\.csv does not exist"),
+        ("nowhere.csv", r"survey\.path: .*nowhere\.csv does not exist\.$"),
+        ("twon.csv", r'survey\.path: .*twon\.csv does not exist\. Did you mean "town\.csv"\?'),
+        ("no/town.csv", r"survey\.path: .*town\.csv does not exist\. There is no folder .*no\."),
         (".", r"survey\.path: .* is a folder, not a file"),
         ("town.yaml", r'survey\.path: town\.yaml ends in "\.yaml"; this reader takes \.csv'),
         ("bad.parquet", r"bad\.parquet: not readable as Parquet"),

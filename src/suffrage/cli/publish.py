@@ -122,6 +122,11 @@ def verify_command(
         verdict = "differs from its receipt" if found.problems else "is as its receipt says"
         size = f"{found.files} files, {found.bytes / 1e6:.1f} MB"
         say(f"{folder} {verdict} ({size} compared and equal).")
+        if found.problems:
+            say(
+                "Fetch it again from the publisher. "
+                "If it is a run of your own, run its study again."
+            )
     if found.problems:
         raise typer.Exit(1)
 

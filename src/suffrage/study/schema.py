@@ -13,7 +13,7 @@ from suffrage import registry, settings
 from suffrage.align import Method, MethodOptions
 from suffrage.align.combined import COMBINED, SURVEY
 from suffrage.arguments import PATH, instance_of, takes
-from suffrage.errors import InputError, did_you_mean, naming_file
+from suffrage.errors import InputError, did_you_mean, naming_file, near_files
 from suffrage.evaluate import Evaluation, EvaluationOptions, Scoring
 from suffrage.models.endpoint_settings import EndpointSettings, check_no_secrets
 from suffrage.models.local_settings import LocalModelSettings
@@ -556,6 +556,11 @@ def read_study(path: str | Path) -> Study:
     (['north', 'south'], ['base', 'prompt'])
     """
     path = Path(path)
+    if not path.exists():
+        raise InputError(
+            f"{path}: no such file.{near_files(path)} Check the path. `suffrage init DATA` writes "
+            "a study for a data file, and `suffrage examples` lists studies to begin with."
+        )
     content = settings.read_yaml(path)
     _check_keys(content, path.name)
     if "methods" in content:

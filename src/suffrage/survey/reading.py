@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from suffrage import registry, settings
 from suffrage.arguments import MAPPING, PATH, TEXT, takes
-from suffrage.errors import InputError, naming_file
+from suffrage.errors import InputError, naming_file, near_files
 from suffrage.plurals import plural
 from suffrage.survey.codebook import Item, NonResponse
 from suffrage.survey.codes import plain_code
@@ -53,16 +53,15 @@ class Reader:
 
 def existing_file(path: Path, key: str) -> Path:
     """The path, if it is a file. Raises InputError naming the key that holds it."""
-    if not path.is_file():
-        kind = "is a folder, not a file" if path.is_dir() else "does not exist"
-        raise InputError(f"survey.{key}: {path} {kind}.")
-    return path
+    if path.is_dir():
+        raise InputError(f"survey.{key}: {path} is a folder, not a file.")
+    return existing_path(path, key)
 
 
 def existing_path(path: Path, key: str) -> Path:
     """The path, if a file or folder is there. Raises InputError naming the key that holds it."""
     if not path.exists():
-        raise InputError(f"survey.{key}: {path} does not exist.")
+        raise InputError(f"survey.{key}: {path} does not exist.{near_files(path)}")
     return path
 
 
