@@ -49,6 +49,24 @@ def test_a_loss_on_given_answers_learns_from_each_record_once(write_study: Write
     )
 
 
+def test_factors_read_each_question_once_and_no_model_where_words_are_compared(
+    write_study: Write,
+) -> None:
+    assert work(write_study, {"method": "factors"}) == TrainingWork(read=10 * QUESTION)
+    assert work(write_study, {"method": "factors", "states": "text"}) == TrainingWork()
+    passes = {}
+    for states in ("model", "text"):
+        methods = ["prompt", {"method": "factors", "states": states}]
+        inputs = ComputedInputs(wire(read_study(write_study(methods=methods))))
+        found = work_by_stage(inputs)
+        passes[states] = {
+            method: found[stage.folder].passes
+            for (method, _), stage in inputs.wiring.answers.items()
+        }
+    assert 0 < passes["model"]["factors"] < passes["model"]["prompt"] / 2
+    assert passes["text"]["factors"] == 0
+
+
 @pytest.mark.parametrize(
     ("method", "read"),
     [

@@ -259,6 +259,8 @@ def _planned(
     memory = round(work.memory + RUNTIME_BYTES) if parameters else None
     if stage.finished:
         return PlannedStage(stage, True, 0.0, memory)
+    if not work.passes:  # nothing loads the model either
+        return PlannedStage(stage, False, small, memory)
     seconds = LOADING_SECONDS + 2 * parameters * work.passes / speed
     return PlannedStage(stage, False, seconds, memory)
 

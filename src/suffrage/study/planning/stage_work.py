@@ -272,6 +272,11 @@ def _with_descriptions(tokens: float, question: float, described: float) -> floa
 
 
 def _answer_tokens(inputs: StudyInputs, spec: MethodSpec, length: float) -> float:
+    if spec.method.load is not None:
+        # Its answers are sums of numbers. The model reads each question once, for all populations,
+        # or none at all where words are compared; trained questions were read in training.
+        reads = getattr(spec.options, "states", "model") == "model"
+        return reads * len(held_out_in_any(inputs)) * length
     places, described = asked_as(inputs, spec), described_tokens(inputs, spec)
     # A written answer costs its prompt once and the passes of its own tokens.
     answers = inputs.study.scoring.samples * len(held_out_in_any(inputs)) * places

@@ -77,8 +77,9 @@ def training_work(
     name = spec.method.name
     records = float(steps * options.batch)
     if spec.method.load is not None:
-        # It reads each item once, and trains nothing in the model.
-        return TrainingWork(read=question * steps)
+        # It reads each item once, or none where words are compared; nothing in the model changes.
+        reads = getattr(options, "states", "model") == "model"
+        return TrainingWork(read=reads * question * steps)
     if name == "rlhf":
         return _rlhf(options, records, question, started=bool(spec.start or spec.checkpoint))
     if name in ("rloo", "grpo"):
