@@ -467,6 +467,13 @@ def _multiplied(facts: _Facts) -> str:
     )
 
 
+def _needs_suffrage(base: ModelIdentity) -> str:
+    """What whoever receives a checkpoint over a bundled model has to install."""
+    if not base.public_name.startswith(PREFIX):
+        return ""
+    return " You need Suffrage for this, because only Suffrage can find a bundled base model."
+
+
 def _plainly(facts: _Facts) -> list[str]:
     base = facts.checkpoint.base_model
     if not facts.checkpoint.is_adapter:
@@ -483,8 +490,9 @@ def _plainly(facts: _Facts) -> list[str]:
         if base.on_hub or nearby
         else [
             "",
-            f"BASE is the folder of the base model, {base.public_name}; `suffrage merge` writes "
-            "base and adapter as one ordinary model.",
+            f"BASE is the folder of the base model, {base.public_name}. `suffrage merge CHECKPOINT "
+            "merged` writes base and adapter as one ordinary model into the folder `merged`."
+            + _needs_suffrage(base),
         ]
     )
     return [
