@@ -70,7 +70,7 @@ def test_a_changed_consultation_has_a_page_of_its_own_at_once(here: Site) -> Non
     consultations.set_settings(here.store, what.id, {"minutes": 99}, "tests")
     assert "About 99 minutes" in visitor.get("/c/water/vote").text
     consultations.set_phase(here.store, what.id, "closed", "tests")
-    assert "This consultation is not open" in visitor.get("/c/water/vote").text
+    assert "This consultation has closed" in visitor.get("/c/water/vote").text
     assert participants.count_participants(here.store, what.id)["joined"] == 2
 
 
