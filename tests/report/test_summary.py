@@ -180,7 +180,7 @@ def test_the_population_served_worst_has_the_lowest_fit_on_every_page(
     assert found.figures[-1].value == f"{fits[0][0]:.2f}"
     row = next(r for r in weak_spot_table(changed).rows if r[0].text == model.label)
     assert row[1].text == f"{fits[0][0]:.3f}"
-    assert row[1].note == by_name[0].name + (" (may be another)" if doubt else "")
+    assert row[1].note == by_name[0].name + ("?" if doubt else "")
     card = served_worst(changed, model)[0]
     assert isinstance(card, str)
     assert card.startswith(f"Served worst: {by_name[0].name}{doubted}. Its fit is {fits[0][0]:.2f}")

@@ -138,7 +138,7 @@ def weak_spot_table(results: Results) -> Table:
         spots = [Cell(NOTHING), Cell(NOTHING)]
         if fits:
             (worst, least), (best, most) = fits[0], fits[-1]
-            doubt = " (may be another)" if doubt_of_lowest(fits) else ""
+            doubt = "?" if doubt_of_lowest(fits) else ""
             spots = [
                 Cell(number(least.value, 3), worst.name + doubt),
                 Cell(number(most.value, 3), best.name),
@@ -154,7 +154,8 @@ def weak_spot_table(results: Results) -> Table:
         ("Worse than untrained", True),
         ("Entropy ratio", True),
     ]
-    return make_table(f"Weak spots, questions {SIDE_NAMES[side]}", columns, rows)
+    note = "A name with ? is that of the lowest fit, and may not be the worst." if several else ""
+    return make_table(f"Weak spots, questions {SIDE_NAMES[side]}", columns, rows, note)
 
 
 def flattening(results: Results) -> list[str]:
