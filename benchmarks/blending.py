@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from suffrage.align.blending import blended
 from suffrage.align.packed import Prompts, asked_shares
 from suffrage.align.validation import validation_point
 from suffrage.evaluate.capability import facts, likelihoods, sums
@@ -50,7 +51,7 @@ def main() -> None:
     print(f"{len(cells)} cells held back, {given.sums} sums, {len(facts())} facts")
     print("weight    fit  name   sums  facts")
     for weight in WEIGHTS:
-        model.load_state_dict({k: start[k] + weight * (end[k] - start[k]) for k in start})
+        model.load_state_dict(blended(start, end, weight, new=False))
         point = validation_point(cells, asked_shares(model, rows, prompts, rule, 40))
         with torch.inference_mode():
             right = [_right(asked, some) for some in (sums(given.sums, SEED_OF_SUMS), facts())]

@@ -162,7 +162,7 @@ def blend_with_start(
     measure: Callable[[Any], tuple[ValidationPoint, FloatArray]],
     tolerance: float,
     new: bool,
-    rule: bool | str = True,
+    least: bool = False,
 ) -> dict[str, Any]:
     """Try weights between the start and what training left, and save the best or the least.
 
@@ -180,8 +180,8 @@ def blend_with_start(
         See `chosen_blend`.
     new : bool
         See `blended`.
-    rule : bool or str
-        "one_standard_error" for `least_blend`; otherwise `chosen_blend`.
+    least : bool
+        Whether `least_blend` chooses, and not `chosen_blend`.
 
     Returns
     -------
@@ -193,15 +193,12 @@ def blend_with_start(
     points, each = [], {}
     for weight in BLENDS:
         _set(model, blended(start, end, weight, new))
-        point, each[weight] = measure(model)
-        points.append(BlendPoint(weight, point.fit, point.survey_fit))
+        found, each[weight] = measure(model)
+        points.append(BlendPoint(weight, found.fit, found.survey_fit))
     best = each[chosen_blend(points, tolerance).weight]
-    points = [
-        replace(p, behind=lost, error=error)
-        for p in points
-        for lost, error in [behind_the_best(best, each[p.weight])]
-    ]
-    least = rule == "one_standard_error"
+    for place, point in enumerate(points):
+        lost, error = behind_the_best(best, each[point.weight])
+        points[place] = replace(point, behind=lost, error=error)
     kept = (least_blend if least else chosen_blend)(points, tolerance)
     _set(model, blended(start, end, kept.weight, new))
     if kept.weight != 1:

@@ -636,8 +636,8 @@ def train_packed(job: TrainingJob, objective: Objective) -> TrainingFacts:
         return trained
     new = job.options.adapter != "none" and not _continues_adapter(job)
     tolerance = job.options.survey_tolerance
-    measure = validation.measured_by_question
-    found = blend_with_start(model, before, job.output, measure, tolerance, new, job.options.blend)
+    measure, least = validation.measured_by_question, job.options.blend == "one_standard_error"
+    found = blend_with_start(model, before, job.output, measure, tolerance, new, least)
     return replace(trained, blend=found)
 
 

@@ -209,7 +209,7 @@ class Validation:
 
     def measured(self, model: Any) -> ValidationPoint:
         """What a model gives on everything held back."""
-        return self.measured_by_question(model)[0]
+        return self._point(list(self._ask(model)))
 
     def measured_by_question(self, model: Any) -> tuple[ValidationPoint, FloatArray]:
         """What a model gives on everything held back, and the mean fit of each own question.
@@ -217,11 +217,14 @@ class Validation:
         Questions are in the same order for every model. Guards are no own questions.
         """
         said = list(self._ask(model))
-        point, each = self._on_own(said), self._of_each_question(said)
+        return self._point(said), self._of_each_question(said)
+
+    def _point(self, said: Sequence[FloatArray]) -> ValidationPoint:
+        point = self._on_own(said)
         if not self.guards:
-            return point, each
+            return point
         guards = [own for own, guard in zip(said, self._guards, strict=True) if guard]
-        return replace(point, survey_fit=validation_point(self.guards, guards).fit), each
+        return replace(point, survey_fit=validation_point(self.guards, guards).fit)
 
     def _of_each_question(self, said: Sequence[FloatArray]) -> FloatArray:
         cells = iter(self.cells)

@@ -20,6 +20,7 @@ from suffrage.study.planning.memory import largest_step, training_bytes
 from suffrage.study.planning.training_work import (
     NOTHING,
     TrainingWork,
+    reads_states,
     training_work,
 )
 from suffrage.study.schema import MethodSpec
@@ -275,8 +276,7 @@ def _answer_tokens(inputs: StudyInputs, spec: MethodSpec, length: float) -> floa
     if spec.method.load is not None:
         # Its answers are sums of numbers. The model reads each question once, for all populations,
         # or none at all where words are compared; trained questions were read in training.
-        reads = getattr(spec.options, "states", "model") == "model"
-        return reads * len(held_out_in_any(inputs)) * length
+        return reads_states(spec.options) * len(held_out_in_any(inputs)) * length
     places, described = asked_as(inputs, spec), described_tokens(inputs, spec)
     # A written answer costs its prompt once and the passes of its own tokens.
     answers = inputs.study.scoring.samples * len(held_out_in_any(inputs)) * places

@@ -78,8 +78,7 @@ def training_work(
     records = float(steps * options.batch)
     if spec.method.load is not None:
         # It reads each item once, or none where words are compared; nothing in the model changes.
-        reads = getattr(options, "states", "model") == "model"
-        return TrainingWork(read=reads * question * steps)
+        return TrainingWork(read=reads_states(options) * question * steps)
     if name == "rlhf":
         return _rlhf(options, records, question, started=bool(spec.start or spec.checkpoint))
     if name in ("rloo", "grpo"):
@@ -93,6 +92,11 @@ def training_work(
     return (
         work + _replay(options, steps, question) + _validation(options, steps, question, described)
     )
+
+
+def reads_states(options: Any) -> bool:
+    """Whether a method that trains nothing reads a model's states, and not words alone."""
+    return bool(getattr(options, "states", "model") == "model")
 
 
 def _given(options: Any, kind: str | None, records: float, question: float) -> TrainingWork:
