@@ -55,6 +55,7 @@ from suffrage.report.audit_page import write_audit_page
 from suffrage.study.commands.auditing import (
     AuditedSurvey,
     asked_model,
+    audit_command_line,
     is_reader,
     run_audit,
     surveyed_by,
@@ -540,7 +541,17 @@ def audit_models(
     demographics = [by] if isinstance(by, str) else list(by)
     note("Reading the survey and building the groups.", quiet)
     scoring, groups = _audited_groups(survey, demographics, codebook, options or {})
-    found = run_audit(asked, groups, Path(out), scoring, quiet)
+    command = ""
+    if not isinstance(survey, Study):
+        given = {
+            "by": demographics,
+            "endpoint": endpoint,
+            "key": key,
+            "codebook": None if codebook is None else str(codebook),
+            "option": [f"{name}={value}" for name, value in (options or {}).items()],
+        }
+        command = audit_command_line([str(name) for name in named], str(survey), given)
+    found = run_audit(asked, groups, Path(out), scoring, quiet, command)
     write_audit_page(found, Path(out) / "audit.html")
     return found
 

@@ -1,6 +1,7 @@
 """`suffrage audit`: from a survey and a model to a report, at hand or behind an address."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +14,7 @@ from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.models.local_settings import LocalModelSettings
 from suffrage.models.shape import folder_shape
+from suffrage.report.plain_words import day_in_words
 from suffrage.study.commands.auditing import asked_model, shape_of, surveyed_by
 from suffrage.study.planning import plan
 from suffrage.survey import Survey, read_survey
@@ -54,6 +56,13 @@ def test_an_endpoint_is_audited_and_nothing_is_asked_twice(town: Path) -> None:
     page = (town / "found" / "audit.html").read_text()
     assert "Whose answers does stub give?" in page and "A map of answers" in page
     assert f"{asked} requests" in page
+    # A reader learns when it was made, and how to make it again, and nothing of the folders above.
+    assert day_in_words(datetime.now(UTC).date()) in page
+    command = (
+        "suffrage audit stub --survey survey.csv --by region "
+        f"--endpoint {server.address} --codebook codebook.yaml"
+    )
+    assert f"<code>{command}</code>" in page
     found = json.loads((town / "found" / "audit.json").read_text())
     survey = read_survey("labelled_file", path="survey.csv", codebook="codebook.yaml")
     assert f"The survey's content hash is {survey.content_hash}." in found["notes"]

@@ -77,6 +77,44 @@ def test_without_a_terminal_every_stage_has_lines_and_one_now_and_then(
     assert lines[-1].startswith("ask it: finished in")
 
 
+def test_the_rest_is_estimated_at_the_pace_of_what_is_finished(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(progress, "HEARTBEAT", 0.05)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stderr", written)
+
+    def said() -> str:
+        return written.getvalue().splitlines()[-1].split("  ", 1)[1]
+
+    with Progress({"align": 300, "probes": 300}) as shown:
+        # Planned for 100 s, it takes 10 s to load and then a second for each hundredth.
+        with shown.stage("train a", 100, "align") as update:
+            assert said() == "train a: about 1 min 40 s"
+            now[0] += 10.2
+            update(0.01)
+            for hundredth in range(2, 101):
+                now[0] += 0.2
+                update(hundredth / 100)
+        # So do the other trainings, at a fifth of the plan.
+        with shown.stage("train b", 200, "align"):
+            assert said() == "train b: about 40 s"
+            now[0] += 40
+        # A kind that was not seen yet is taken to be like the others, until it shows its own.
+        with shown.stage("ask a", 100, "probes") as update:
+            assert said() == "ask a: about 20 s"
+            now[0] += 5
+            update(0.05)
+            now[0] += 30
+            update(0.2)
+            time.sleep(0.2)
+            assert (
+                said() == "ask a: 20% done, about 2 min 40 s left; the whole run about 9 min 20 s"
+            )
+
+
 def test_a_stage_that_fails_is_not_called_finished(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
     monkeypatch.setattr("sys.stderr", written)

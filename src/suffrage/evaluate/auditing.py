@@ -184,6 +184,9 @@ class Audit(_Row):
     # Sentences on the endpoints and on what was spent.
     notes: tuple[str, ...] = ()
     terms: str = ""
+    # The day of the report, such as 2026-11-30, and the command that makes it again.
+    made_on: str = ""
+    command: str = ""
 
 
 @dataclass(frozen=True, eq=False)

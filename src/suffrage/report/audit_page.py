@@ -6,6 +6,7 @@ import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from suffrage.evaluate.results import Contrast
 from suffrage.plurals import plural
 from suffrage.report.dot_plot import axis_ticks
 from suffrage.report.numbers import interval, number, percent, thousands
+from suffrage.report.plain_words import day_in_words
 from suffrage.report.rendering import render_page
 
 # Half the side of a map and the room for names around it, in the drawing's own units.
@@ -53,6 +55,7 @@ def render_audit(audit: Audit) -> str:
     return render_page(
         "audit.html.j2",
         audit=audit,
+        day=day_in_words(date.fromisoformat(audit.made_on)) if audit.made_on else "",
         findings=[(model.name, finding_sentences(model)) for model in audit.models],
         several=len(audit.models) > 1,
         parts=[_model_part(model) for model in audit.models],

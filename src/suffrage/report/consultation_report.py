@@ -19,6 +19,7 @@ from suffrage.consult.groups.shown_shares import LEAST_OF_GROUP, LEAST_VOTERS
 from suffrage.consult.participation import LEAST_SHOWN, participation
 from suffrage.consult.polis.conversation import conversation_of
 from suffrage.plurals import plural
+from suffrage.report.plain_words import day_in_words
 from suffrage.report.rendering import render_page
 
 # Each list on the first pages has so many statements.
@@ -74,7 +75,7 @@ def consultation_report(
         least_of_group=LEAST_OF_GROUP,
         hash=consultation.content_hash,
         version=__version__,
-        today=f"{today.day} {today:%B %Y}",
+        today=day_in_words(today),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 
 
@@ -29,6 +30,17 @@ def plain_words(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
     return str(value)
+
+
+def day_in_words(day: date) -> str:
+    """A day as people write it.
+
+    Examples
+    --------
+    >>> day_in_words(date(2026, 3, 1))
+    '1 March 2026'
+    """
+    return f"{day.day} {day:%B %Y}"
 
 
 def _range_in_words(value: Mapping[str, Any]) -> str:

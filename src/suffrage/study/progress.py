@@ -6,7 +6,8 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -66,16 +67,55 @@ def seconds_left(
     return trust * by_pace + (1 - trust) * by_plan
 
 
+class _Pace:
+    """How long stages took, compared with their plan, by their kind."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, float] = defaultdict(float)
+        self._planned: dict[str, float] = defaultdict(float)
+
+    def add(self, stage: _Stage) -> None:
+        """Count what a stage has done in this run."""
+        taken, planned = stage.paced
+        self._taken[stage.kind] += taken
+        self._planned[stage.kind] += planned
+
+    def factor(self, kind: str, now: _Stage | None = None) -> float:
+        """How many times its planned seconds a stage of this kind takes.
+
+        Where no stage of the kind has been seen, all others tell; where none has, the plan does.
+        """
+        for kinds in ({kind}, {*self._planned, *([now.kind] if now else ())}):
+            taken = sum(self._taken.get(one, 0.0) for one in kinds)
+            planned = sum(self._planned.get(one, 0.0) for one in kinds)
+            if now is not None and now.kind in kinds and now.has_pace:
+                taken, planned = taken + now.paced[0], planned + now.paced[1]
+            if taken > 0 and planned > 0:
+                return taken / planned
+        return 1.0
+
+
 class Progress:
     """The stage at work and the whole run, by estimated seconds.
 
     On a terminal these are two bars. Elsewhere each stage has a line when it begins and when it
-    ends, and one a minute in between.
+    ends, and one a minute in between. A plan is often wrong by the same factor for all trainings,
+    for example because the machine has other work. The rest is therefore estimated at the pace of
+    what is finished.
+
+    Parameters
+    ----------
+    seconds : float or mapping of str to float
+        Planned seconds of all stages, also by the stages' kinds.
+    quiet : bool
+        Whether to show nothing.
     """
 
-    def __init__(self, total_seconds: float, quiet: bool = False) -> None:
-        self.total = max(total_seconds, 1.0)
+    def __init__(self, seconds: float | Mapping[str, float], quiet: bool = False) -> None:
+        self._rest = dict(seconds) if isinstance(seconds, Mapping) else {"": seconds}
+        self.total = max(sum(self._rest.values()), 1.0)
         self.done = 0.0
+        self._pace = _Pace()
         self._bars: Any = None
         self._lines = not quiet and not sys.stderr.isatty()
         if sys.stderr.isatty() and not quiet:
@@ -97,9 +137,10 @@ class Progress:
             self._bars.stop()
 
     @contextlib.contextmanager
-    def stage(self, label: str, seconds: float) -> Iterator[Update]:
-        """One stage, estimated to take `seconds`; gives the function that moves its bar."""
-        stage = _Stage(label, seconds)
+    def stage(self, label: str, seconds: float, kind: str = "") -> Iterator[Update]:
+        """One stage, planned to take `seconds`; gives the function that moves its bar."""
+        stage = _Stage(label, seconds, kind, self._pace.factor(kind))
+        self._rest[kind] = max(0.0, self._rest.get(kind, 0.0) - seconds)
         try:
             if self._bars is not None:
                 update = self._on_bars(stage)
@@ -110,12 +151,14 @@ class Progress:
                     yield stage.update
             else:
                 yield lambda share: None
+            stage.end()
+            self._pace.add(stage)
         finally:
             self.done += seconds
 
     def _left(self, stage: _Stage) -> str:
         """How long the whole run still takes, in words."""
-        rest = max(0.0, self.total - self.done - stage.planned)
+        rest = sum(own * self._pace.factor(kind, stage) for kind, own in self._rest.items())
         left = stage.left
         if left is not None:
             return f"about {duration(left + rest)}"
@@ -132,7 +175,7 @@ class Progress:
         def update(share: float) -> None:
             stage.update(share)
             self._bars.update(task, completed=stage.share, left=stage.left_in_words)
-            done = self.done + stage.share * stage.planned
+            done = self.done + stage.share * stage.in_plan
             self._bars.update(self._whole, completed=done, left=self._left_in_words(stage))
 
         update(0.0)
@@ -164,10 +207,13 @@ class Progress:
 class _Stage:
     """What is done of one stage."""
 
-    def __init__(self, label: str, planned: float) -> None:
-        self.label, self.planned = label, planned
+    def __init__(self, label: str, in_plan: float, kind: str, factor: float) -> None:
+        self.label, self.kind = label, kind
+        # By the plan alone, and at the pace of the stages before it.
+        self.in_plan, self.planned = in_plan, in_plan * factor
         self.share = 0.0
         self._began = time.monotonic()
+        self._took: float | None = None
         # The share and the seconds at the first report of something done.
         self._first: tuple[float, float] | None = None
 
@@ -177,10 +223,30 @@ class _Stage:
         if self._first is None and share > 0:
             self._first = self.share, self.elapsed
 
+    def end(self) -> None:
+        """Note that all of it is done."""
+        self.share, self._took = 1.0, time.monotonic() - self._began
+
     @property
     def elapsed(self) -> float:
-        """Seconds since it began."""
-        return time.monotonic() - self._began
+        """Seconds since it began, to its end."""
+        return time.monotonic() - self._began if self._took is None else self._took
+
+    @property
+    def paced(self) -> tuple[float, float]:
+        """Seconds that this run spent on it, and those planned for the same part.
+
+        Up to the first report a model is loaded, or what an earlier run did is counted.
+        """
+        if self._first is None:
+            return self.elapsed, self.in_plan
+        begun, waited = self._first
+        return self.elapsed - waited, self.in_plan * (self.share - begun)
+
+    @property
+    def has_pace(self) -> bool:
+        """Whether enough of it is done to say how long others of its kind take."""
+        return self._first is not None and self.share - self._first[0] >= KNOWN_PACE
 
     @property
     def left(self) -> float | None:

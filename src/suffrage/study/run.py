@@ -128,7 +128,7 @@ def run_study(
         if run.wants("records"):
             plan = make_plan(run.inputs)
             with (
-                Progress(plan.seconds_left, quiet) as progress,
+                Progress(plan.seconds_by_kind, quiet) as progress,
                 AnswerStore(study.output / STORE) as store,
             ):
                 if run.has_left(*wiring.records.values()):
@@ -257,7 +257,7 @@ class StudyRun:
     def train(self, place: TrainingPlace, stage: Stage, plan: Plan, progress: Progress) -> None:
         """One training, from the last point that an interrupted one left."""
         self.computed.append(f"{stage.kind} {stage.label}")
-        with progress.stage(f"train {stage.label}", plan.seconds(stage)) as update:
+        with progress.stage(f"train {stage.label}", plan.seconds(stage), stage.kind) as update:
             fill = partial(train_checkpoint, self.inputs, place, stage, self.launcher, update)
             storage.write_folder(stage.folder, fill)
         rmtree(stage.work, ignore_errors=True)
@@ -265,13 +265,13 @@ class StudyRun:
     def _ask(self, place: AnswerPlace, hand: ModelsAtHand, plan: Plan, progress: Progress) -> None:
         stage = self.wiring.answers[place]
         if self._left(stage):
-            with progress.stage(f"ask {stage.label}", plan.seconds(stage)) as update:
+            with progress.stage(f"ask {stage.label}", plan.seconds(stage), stage.kind) as update:
                 answers = partial(answers_of_method, self.inputs, hand, *place, update)
                 self._compute(stage, answers, Answers.write)
         for spec in self.study.evaluate:
             own = self.wiring.probes.get((spec.name, *place))
             if own is not None and self._left(own):
-                with progress.stage(f"ask {own.label}", plan.seconds(own)) as update:
+                with progress.stage(f"ask {own.label}", plan.seconds(own), own.kind) as update:
                     probes = partial(probes_of_method, self.inputs, hand, spec, *place, update)
                     self._compute(own, probes, write_probes)
 
@@ -279,7 +279,7 @@ class StudyRun:
         """The results of everything that was said."""
         stage = self.wiring.results
         if self.wants("results"):
-            with progress.stage("work out the results", plan.seconds(stage)) as update:
+            with progress.stage("work out the results", plan.seconds(stage), stage.kind) as update:
                 results = partial(results_of_study, self.inputs, store, update)
                 self._compute(stage, results, write_results)
 

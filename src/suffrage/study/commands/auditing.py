@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +228,7 @@ def run_audit(
     folder: Path,
     scoring: Scoring | None = None,
     quiet: bool = False,
+    command: str = "",
 ) -> Audit:
     """Ask every model every question as itself, and compare it with every group.
 
@@ -243,6 +246,8 @@ def run_audit(
         The number format, and below which probability an answer is not counted.
     quiet : bool
         Whether to show no progress.
+    command : str
+        The command that the report names.
 
     Raises
     ------
@@ -276,7 +281,9 @@ def run_audit(
                     notes += [f"{name}: {said}" for said in _endpoint_notes(endpoint)]
                 del model, endpoint
     note(f"Comparing the answers with {plural(len(auditor.groups), 'group')}.", quiet)
-    found = audit_of_answers(surveyed, answers, notes, auditor)
+    found = audit_of_answers(surveyed, answers, notes, auditor).model_copy(
+        update={"made_on": datetime.now(UTC).date().isoformat(), "command": command}
+    )
     write_audit(found, answers, auditor, folder)
     return found
 
@@ -296,6 +303,30 @@ def shape_of(wanted: LocalModelSettings) -> ModelShape | None:
         return source_shape(checkpoint.base_source, checkpoint.base_model.revision)
     source = str(folder.resolve()) if folder.exists() else wanted.name
     return source_shape(source, wanted.revision)
+
+
+def audit_command_line(
+    models: Sequence[str], survey: str, options: Mapping[str, str | Sequence[str] | None]
+) -> str:
+    """The command that makes an audit again; whole paths are cut to the file's or folder's name.
+
+    A report is shown to others, whom the auditor's own folders do not concern.
+
+    Examples
+    --------
+    >>> audit_command_line(["/home/me/tiny"], "my town.csv", {"by": ["area"], "codebook": None})
+    "suffrage audit tiny --survey 'my town.csv' --by area"
+    """
+    words = ["suffrage", "audit", *(_without_folder(name) for name in models)]
+    words += ["--survey", _without_folder(survey)]
+    for name, given in options.items():
+        for value in [given] if isinstance(given, str) else given or ():
+            words += [f"--{name}", _without_folder(value)]
+    return shlex.join(words)
+
+
+def _without_folder(name: str) -> str:
+    return Path(name).name if Path(name).expanduser().is_absolute() else name
 
 
 def _provenance(surveyed: AuditedSurvey) -> list[str]:

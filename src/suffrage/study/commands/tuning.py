@@ -199,7 +199,7 @@ def tune_study(
         shown = _tuning_plan(run, sweep, listed, plan)
         if before is not None:
             before(shown)
-        with Progress(shown.seconds_left, quiet) as progress:
+        with Progress({"align": shown.seconds_left}, quiet) as progress:
             run.make_records()
             for place, stage in run.wiring.align.items():
                 _train_once(run, place, stage, plan, progress)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -100,6 +101,15 @@ class Plan:
     def seconds_left(self) -> float:
         """Estimated seconds of what is not finished."""
         return sum(planned.seconds for planned in self.stages)
+
+    @property
+    def seconds_by_kind(self) -> dict[str, float]:
+        """Estimated seconds of what is not finished and takes long, by the kind of stage."""
+        found: dict[str, float] = defaultdict(float)
+        for planned in self.stages:
+            if planned.stage.kind in ("align", "answers", "probes", "results"):
+                found[planned.stage.kind] += planned.seconds
+        return found
 
     def seconds(self, stage: Stage) -> float:
         """Estimated seconds of one stage."""
