@@ -48,7 +48,7 @@ fast: .venv/.dev
 
 # The documentation as a site, in build/site; a broken link or an unknown page is an error.
 docs: .venv/.docs
-	.venv/bin/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --quiet
 
 .venv/.docs: .venv/.dev mkdocs.yml
 	.venv/bin/python scripts/watch_pip.py "What the site needs" 30 install -c constraints.txt -e ".[docs]"

@@ -1,4 +1,4 @@
-"""What `make docs` adds to MkDocs: the repository's examples, and the notebooks as pages."""
+"""What `make docs` adds to MkDocs: the examples, the project's own pages, and the notebooks."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from typing import Any
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
+# Pages at the root of the repository that the site has too.
+PROJECT = ("CHANGELOG.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md")
 
 
 def on_files(files: Files, config: Any) -> Files:
-    """Put the examples and a page for each notebook next to the pages."""
+    """Put the examples, the project's pages and a page for each notebook next to the pages."""
+    for name in PROJECT:
+        files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     for path in sorted((ROOT / "examples").glob("*.*")):
         files.append(File.generated(config, f"examples/{path.name}", abs_src_path=str(path)))
     for path in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
@@ -42,6 +46,8 @@ def page_of(notebook: dict[str, Any], name: str) -> str:
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Point links between pages, examples and notebooks at where the site has them."""
+    if page.file.src_uri in PROJECT:
+        return markdown.replace("](docs/", "](")
     here = markdown.replace("](../examples/", "](examples/").replace("](../docs/", "](../")
     here = here.replace("](../../examples/", "](../examples/")
     if page.file.src_uri.startswith("notebooks/"):
