@@ -350,7 +350,7 @@ def main() -> None:
     made = {
         "weights in latent classes": classes_in_noise,
         "one lambda": lambdas,
-        "the average training answer": lambda: own_average(survey),
+        "the average answer": lambda: own_average(survey),
         "questions held back": weights_on_the_same,
         "halves": halves,
         "replicates": lambda: replicates(survey),

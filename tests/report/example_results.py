@@ -103,7 +103,7 @@ ITEMS: list[tuple[str, str, list[str], str, bool]] = [
 ]
 VALUE_SETS = {"nz": 1057, "nz-segment-1": 512, "nz-segment-2": 44}
 SEEDS = [7, 8]
-FLOORS = {"uniform": "Uniform answer", "average": "Average training answer"}
+FLOORS = {"uniform": "Even answer", "average": "Average answer"}
 MODELS = {
     "base": ("Untrained", 0.9, "untrained"),
     "prompt": ("Prompted", 0.7, "untrained"),

@@ -289,7 +289,7 @@ def test_without_a_question_trained_on_there_is_no_average_floor() -> None:
         }
     )
     page = Page(render_report(bare)).text
-    assert "Average training answer" not in page and "Uniform answer" in page
+    assert "Average answer" not in page and "Even answer" in page
     out = io.StringIO()
     Console(file=out, width=500).print(scoreboard(bare))
     assert "Way: none, because no question is trained on" in out.getvalue()

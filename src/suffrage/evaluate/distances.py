@@ -489,7 +489,7 @@ MEASURES = (
         Measure(
             name=f"way_{name}",
             label=f"Way to the ceiling, {label}",
-            explanation=f"{what}, corrected for noise: 0 at the average training answer, 1 at the "
+            explanation=f"{what}, corrected for noise: 0 at the average answer, 1 at the "
             "distance of one half of the people from the other half. The whole sample, which is "
             "less noisy than its halves, is above 1.",
             better="higher",

@@ -172,8 +172,8 @@ class RoundingError(_Row):
 class MethodFacts(_Row):
     """A row of the scoreboard.
 
-    "untrained" methods are `base` and `prompt`. A "floor" needs no model: the uniform answer, or
-    the average training answer. A "reading" is a method's answers together with a floor. The
+    "untrained" methods are `base` and `prompt`. A "floor" needs no model: the even answer, or
+    the average answer. A "reading" is a method's answers together with a floor. The
     "ceiling" is one half of the respondents against the other.
     """
 

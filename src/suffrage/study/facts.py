@@ -284,7 +284,7 @@ def _method_facts(wiring: Wiring, given: EvaluationInput, memory: Memory) -> lis
     floors = [
         MethodFacts(
             name=UNIFORM,
-            label="Uniform answer",
+            label="Even answer",
             kind="floor",
             explanation="Every option equally often; needs no model and no data.",
         ),
@@ -349,7 +349,7 @@ def _trained_floors() -> list[MethodFacts]:
     return [
         MethodFacts(
             name=AVERAGE,
-            label="Average training answer",
+            label="Average answer",
             kind="floor",
             explanation="The population's mean answer to the items trained on, whatever the "
             "question: the best answer that ignores it.",

@@ -103,7 +103,7 @@ def _mixed(
         name=f"{name}{MIXED}",
         method=name,
         label=f"{label}, mixed with the average answer ({mean:.2g} of the model)",
-        explanation=f"The answers of {name} mixed with the average training answer. The "
+        explanation=f"The answers of {name} mixed with the average answer. The "
         "weight of the model is the one that fits best on questions that are neither trained on "
         "nor evaluated: 0 says that the model adds nothing, 1 that the average answer adds nothing "
         "to the model.",

@@ -41,7 +41,7 @@ class NearestQuestions:
     Similar are questions with as many options, by the TF-IDF cosine of question and option texts.
     The question itself and what asks nearly the same never count, so that the questions trained on
     can serve to choose `choice`. Where a population was not asked any other question with as many
-    options, its average training answer is used. A population that is left out of training is
+    options, its average answer is used. A population that is left out of training is
     given the mean answers of the others: its own are not read.
 
     Parameters
