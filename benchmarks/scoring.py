@@ -11,7 +11,8 @@ another; loading and a warm-up are not timed. Contestants:
                  sweep, in float32 and bfloat16
   transformers   one forward pass an option, as a first script does it; and padded batches of
                  questions
-                 (letters: one row a question, every letter read from it; texts: one row an option)
+                 (letters: a row for each question, every letter read from it; texts: a row
+                 for each option)
   suffrage       LanguageModel.score, in float32 and bfloat16
 
 The slow ones answer the first --limit questions, which go through the items and groups evenly. Log-
@@ -144,7 +145,7 @@ def with_batches(
 
     @torch.inference_mode()
     def score(part: list[Question]) -> list[list[float]]:
-        # One row a context where all its answers are one token, else one row an answer.
+        # A row for each context where all its answers are one token, else for each answer.
         rows: list[tuple[int, list[int], list[list[int]]]] = []
         for place, (context, answers) in enumerate(part):
             start = tokens(context)

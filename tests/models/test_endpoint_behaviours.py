@@ -1,4 +1,4 @@
-"""What Suffrage does with servers that are not like OpenAI's: one row a behaviour.
+"""What Suffrage does with servers that are not like OpenAI's: a row for each behaviour.
 
 Each is read by probability, or by drawn answers, or stops the run; the user is told what is
 special in a sentence. Refusals have the form and the words of servers that were reported to refuse

@@ -361,7 +361,7 @@ def agreement(p: FloatArray, s: FloatArray) -> dict[str, Any]:
         accuracy: the share of pairs, ties left out, with p on the same side of 1/2 as s; None
         where all are ties. loss: mean cross-entropy. floor: the entropy of the labels, which no
         model's loss is below. calibration_error: the mean over bins of p of |mean p - mean s|,
-        weighted by pairs. reliability: one row a bin.
+        weighted by pairs. reliability: one row for each bin.
 
     Examples
     --------

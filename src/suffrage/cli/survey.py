@@ -228,7 +228,7 @@ def worldvaluesbench_predictions_command(
         int | None, typer.Option(help="A seed of the study; default: its first.", min=0)
     ] = None,
 ) -> None:
-    """Write a method's answers for WorldValuesBench's own script: one answer a person.
+    """Write a method's answers for WorldValuesBench's own script: one answer for each person.
 
     Example: `suffrage survey worldvaluesbench-predictions study.yaml prompt predictions.csv`
     """

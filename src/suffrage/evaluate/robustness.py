@@ -230,7 +230,7 @@ class _Prompt:
 
 
 def probe(given: ProbeInput) -> pl.DataFrame:
-    """Every item in every way, for every place. One row an item and way."""
+    """Every item in every way, for every place. A row for each item and way."""
     options: RobustnessOptions = given.options
     items = chosen_items(given.held_out or given.items, options.items)
     advance = counted(given, _prompts_for(len(given.places), items, options))

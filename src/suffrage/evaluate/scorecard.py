@@ -1,4 +1,4 @@
-"""What an evaluation is given and what it gives: one file an evaluation, one `Scorecard` each.
+"""What an evaluation is given and what it gives: one file and one `Scorecard` for each.
 
 An evaluation has two halves. `probe` asks one model its questions and keeps the answers as a
 table. This half takes long, and a run computes it once for each checkpoint. `score` turns the

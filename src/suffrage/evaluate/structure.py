@@ -600,7 +600,7 @@ def _mean(parts: Sequence[Estimate]) -> Estimate:
 def _spread_rows(
     given: EvaluationInput, said: Mapping[tuple[str, int], Shares], method: str
 ) -> list[Measured]:
-    """Simpson's chance of difference, model over people; one row a group and item.
+    """Simpson's chance of difference, model over people; a row for each group and item.
 
     Without what the order of the options alone can add: where each order's answer has a total
     variation of s from the mean answer, at most 2 s^2.

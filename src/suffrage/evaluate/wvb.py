@@ -398,8 +398,8 @@ def predictions(asked: pl.DataFrame, file: ProbeSet, seed: int) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        One row a sampled person, in the order of the sample, with QUESTION_ID, PARTICIPANT_ID and
-        SCORE. A refused cell has "" for a score, which the script leaves out.
+        A row for each sampled person, in the order of the sample, with QUESTION_ID, PARTICIPANT_ID
+        and SCORE. A refused cell has "" for a score, which the script leaves out.
     """
     kept = asked.filter(~pl.col("refused"))
     said = {

@@ -217,7 +217,7 @@ class ValueSet:
         }
 
     def table(self) -> pl.DataFrame:
-        """One row an item and option: share, standard error, n, n_eff."""
+        """A row for each item and option: share, standard error, n, n_eff."""
         return pl.DataFrame(
             [
                 {
@@ -248,7 +248,7 @@ class ValueSet:
         storage.write_folder(folder, fill)
 
     def _resamples(self) -> pl.DataFrame:
-        """One row an item, kind and draw, with the shares of the item's options."""
+        """A row for each item, kind and draw, with the shares of the item's options."""
         schema = {"item": pl.String, "kind": pl.String, "draw": pl.Int64}
         frames = [pl.DataFrame(schema={**schema, "shares": pl.List(pl.Float64)})]
         for d in self.distributions.values():

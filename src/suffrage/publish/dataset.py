@@ -30,7 +30,7 @@ COLUMNS = {
 
 
 def shares_table(results: Results) -> pl.DataFrame:
-    """One row a population, question and option."""
+    """A row for each population, question and option."""
     items = {item.id: item for item in results.items}
     named = {own.name: own.description for own in results.value_sets}
     rows = []

@@ -281,7 +281,7 @@ def _minus(value: float | None) -> float | None:
 
 
 def _comparison(audit: Audit) -> dict[str, Any] | None:
-    """Several models next to each other: a row a group, and which model is nearer."""
+    """Several models next to each other: a row for each group, and which model is nearer."""
     if len(audit.models) < 2:
         return None
     fits = {(m.name, g.group): g for m in audit.models for g in m.groups}

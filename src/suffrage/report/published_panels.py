@@ -38,7 +38,7 @@ class DotRow:
 
 
 def distance_panels(results: Results, facts: EvaluationFacts) -> list[Panel]:
-    """The same distances on the items trained on, a row a distance."""
+    """The same distances on the items trained on, a row for each distance."""
     methods = model_methods(results)
     floors = {AVERAGE: "Average answer", UNIFORM: "Even answer"}
     known = {figure.method for figure in results.figures if figure.evaluation == facts.name}

@@ -121,7 +121,7 @@ def written_table(results: Results) -> Table | None:
 
 
 def readout_disagreement_table(results: Results) -> Table | None:
-    """Mean total variation between two readouts, one row a pair, one column a method."""
+    """Mean total variation between two readouts: a row for each pair, a column for each method."""
     models = [
         m for m in model_methods(results) if any(d.method == m.name for d in results.readouts)
     ]

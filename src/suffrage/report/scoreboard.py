@@ -30,7 +30,7 @@ FEW_PAIRS = 16
 
 
 def scoreboard_plot(results: Results) -> Plot:
-    """Fit on the main side, one row a method."""
+    """Fit on the main side, a row for each method."""
     found = [(m, f) for m in by_kind(results) if (f := fit_figure(results, m.name))]
     style = colours(results)
     return dot_plot(

@@ -188,7 +188,7 @@ def fit_difference(
 
 
 def scoreboard_rows(results: Results) -> list[ScoreboardRow]:
-    """The scoreboard, one row a method, over all value sets and seeds.
+    """The scoreboard, a row for each method, over all value sets and seeds.
 
     A floor that is given for some value sets only is shown where these are.
     """
@@ -247,7 +247,7 @@ def _difference_rows(results: Results) -> tuple[Sequence[str], Iterable[Sequence
 
 
 def _answer_rows(results: Results) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
-    """One row an answer, so that no mean over rows counts an item by its number of options."""
+    """A row for each answer, so that no mean over rows counts an item by its number of options."""
     most = max((len(item.options) for item in results.items), default=0)
     places = range(1, most + 1)
     facts = ["method", "seed", "value_set", "item", "side", "readout"]

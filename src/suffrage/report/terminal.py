@@ -1,4 +1,4 @@
-"""The scoreboard as `suffrage run` prints it last: one row a method, within 80 columns."""
+"""The scoreboard as `suffrage run` prints it last: a row for each method, within 80 columns."""
 
 from __future__ import annotations
 

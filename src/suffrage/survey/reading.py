@@ -188,7 +188,7 @@ def read_survey(
     Returns
     -------
     Survey
-        One row a respondent. Answers are positions from 0 among an item's options, or negative
+        A row for each respondent. Answers are positions from 0 among an item's options, or negative
         numbers for kinds of non-response.
 
     Raises

@@ -74,11 +74,11 @@ class Provenance:
 class Survey:
     """Microdata in one uniform coding."""
 
-    # One row a respondent, in an order that means nothing. Columns: `respondent` (text, unique),
-    # `weight` (float, 0 or above), the demographics (text, null where unknown), and one column an
-    # item (`POSITION`): 0..K-1 is the position of the chosen option in the codebook, a negative
-    # number is a `NonResponse`. Where the archive gives the sampling design, also `stratum` and
-    # `psu` (text, never null; a PSU's name is unique over all strata).
+    # A row for each respondent, in an order that means nothing. Columns: `respondent` (text,
+    # unique), `weight` (float, 0 or above), the demographics (text, null where unknown), and one
+    # for each item (`POSITION`): 0..K-1 is the position of the chosen option in the codebook, a
+    # negative number is a `NonResponse`. Where the archive gives the sampling design, also
+    # `stratum` and `psu` (text, never null; a PSU's name is unique over all strata).
     responses: pl.DataFrame
     codebook: Codebook
     provenance: Provenance

@@ -1,4 +1,4 @@
-"""Votes of any platform: a table with one row a vote, whose columns and values you name."""
+"""Votes of any platform: a table with a row for each vote, whose columns and values you name."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def probe_items(
     Returns
     -------
     DataFrame
-        One row a probe, with the columns of `SCHEMA`.
+        A row for each probe, with the columns of `SCHEMA`.
     """
     if value_set is None:
         value_set = given.value_sets[0].name if len(given.value_sets) == 1 else AS_ITSELF

@@ -14,7 +14,7 @@ Values = Mapping[tuple[int, str], float]
 
 
 def value_rows(values: Values) -> list[Measured]:
-    """One row a question, for every value set at once, since the model is asked as itself."""
+    """A row for each question, for every value set at once, since the model is asked as itself."""
     return [
         Measured(seed, "", question, question, value, np.ones(1))
         for (seed, question), value in sorted(values.items())

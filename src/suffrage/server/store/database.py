@@ -292,7 +292,7 @@ def upsert(c: Connection, table: Table) -> Any:
 
 
 def found(c: Connection, query: Any, what: str) -> Any:
-    """Return the one row a query finds. Raises NotFoundError naming `what`."""
+    """Return the one row that a query finds. Raises NotFoundError naming `what`."""
     row = c.execute(query).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no such {what}.")

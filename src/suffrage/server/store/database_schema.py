@@ -498,8 +498,8 @@ block = Table(
     Index("ix_block_participant", "consultation_id", "participant_id"),
 )
 
-# One row a computation of the groups. Those that participants see are several people's votes apart,
-# for privacy: only these rows have `participants_results`.
+# A row for each computation of the groups. Those that participants see are several people's votes
+# apart, for privacy: only these rows have `participants_results`.
 results = Table(
     "results",
     metadata,

@@ -167,8 +167,8 @@ def comparisons_that_count(store: Store, consultation_id: str) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        One row a comparison: participant, left, right, outcome, check (the test of attention that
-        the pair is, or null) and stratum (of the participant's invitation, "" without one).
+        A row for each comparison: participant, left, right, outcome, check (the test of attention
+        that the pair is, or null) and stratum (of the participant's invitation, "" without one).
     """
     k, p = comparison.c, participant.c
     columns = {

@@ -26,7 +26,7 @@ def probe_answers(study: Study, evaluation: str, method: str, seed: int | None) 
     Returns
     -------
     DataFrame
-        The evaluation's own table, one row a question or answer.
+        The evaluation's own table, a row for each question or answer.
 
     Raises
     ------

@@ -100,7 +100,7 @@ def simulated_public(
     -------
     Consultation
     DataFrame
-        One row a participant: the id and the survey's respondent.
+        A row for each participant: the id and the survey's respondent.
 
     Raises
     ------

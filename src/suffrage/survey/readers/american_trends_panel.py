@@ -2,7 +2,7 @@
 
 Santurkar et al. (2023), Whose Opinions Do Language Models Reflect?; github.com/tatsu-lab/
 opinions_qa. A folder holds `info.csv` (the questions), `metadata.csv` (the demographics) and
-`responses.csv` (one row a person, answers as texts).
+`responses.csv` (a row for each person, answers as texts).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """GlobalOpinionQA (Durmus et al. 2023): countries' answers to World Values and Pew questions.
 
-Two layouts are read: the published CSV, a row a question with `question`, `selections` (country to
-shares, as Python writes a dictionary), `options` and `source`; and JSON records, one a question and
-country, with `country`, `question`, `options` and `distribution`. Neither says how many people a
-share is from.
+Two layouts are read: the published CSV, a row for each question with `question`, `selections`
+(country to shares, as Python writes a dictionary), `options` and `source`; and JSON records, one
+for each question and country, with `country`, `question`, `options` and `distribution`. Neither
+says how many people a share is from.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Counts of answers to the US General Social Survey by year, one row a variable and year.
+"""Counts of answers to the US General Social Survey by year, a row for each variable and year.
 
 The file has `item`, `question`, `options`, `group` ("adults in the United States, 1974") and
 `counts`. The counts are unweighted. The survey also asks for facts about people, such as their

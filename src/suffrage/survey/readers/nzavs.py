@@ -1,8 +1,8 @@
 """New Zealand Attitudes and Values Study: one wave of the panel's wide file, with a codebook.
 
 The data are given on application, and no file of them was at hand. The layout is that of scripts
-published by users of the "NZAVS Longitudinal SPSS Base Dataset": one row a person, the panel's id
-in `Questionnaire.Num`, and a question's answers of wave 10 in `SDO01.T10` (of wave 9 in `.T09`).
+published by users of the "NZAVS Longitudinal SPSS Base Dataset": a row for each person, the panel's
+id in `Questionnaire.Num`, and a question's answers of wave 10 in `SDO01.T10` (of wave 9 in `.T09`).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A table of published answers: one row a question and group, in CSV, JSON lines or Parquet."""
+"""Published answers: a row for each question and group, in CSV, JSON lines or Parquet."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ READER = Reader("published_table", Options, read, files, respondents=False)
 
 
 def table_answers(path: Path, by_year: bool = False) -> Iterator[PublishedAnswer]:
-    """The rows of a table, whatever its format, with one row an option or one row a question.
+    """The rows of a table, whatever its format, with a row for each option or each question.
 
     Raises InputError naming the row and the column of whatever is wrong.
     """

@@ -1,4 +1,4 @@
-"""A table of countries' answers to the World Values Survey, wave 7, one row a question and country.
+"""Countries' answers to the World Values Survey, wave 7: a row for each question and country.
 
 The file has `item`, `question`, `options`, `group` (the country) and `share`, and does not say how
 many people a share is from.

@@ -1,1 +1,1 @@
-"""One file a version, each naming the one before it."""
+"""One file for each version, each naming the one before it."""
