@@ -65,6 +65,21 @@ def test_the_figures_come_for_scripts_as_sample_and_as_population(export: Path) 
     assert found["representativeness"]["source"] == "made up"
 
 
+def test_two_people_agree_on_nothing_for_sure_and_one_statement_is_counted(tmp_path: Path) -> None:
+    votes = tmp_path / "votes.csv"
+    votes.write_text("user,item,answer\na,s1,yes\na,s2,no\nb,s1,yes\nb,s2,yes\n")
+    shown = said(
+        str(votes),
+        *("--columns", "participant=user,statement=item,vote=answer"),
+        *("--values", "agree=yes,disagree=no,pass=skip"),
+    )
+    assert "Do not base a claim on them." in shown
+    agreed, disagreed = shown.split("What all groups agree with")[1].split("What all groups dis")
+    assert "more than half of every group behind it." in agreed
+    assert "more than half of every group against it." in disagreed
+    assert "Uncertain: 1 more statement with" in disagreed
+
+
 def test_wrong_wishes_are_told(export: Path) -> None:
     for words, message in (
         (["--moderated", "keep"], "it must be drop or zero"),

@@ -45,9 +45,9 @@ def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
             parts += [_mark_line(mark) for mark in group[marks]]
         if not group["agrees_more"] and not group["disagrees_more"]:
             parts.append(Text("  Differs in no statement beyond chance.", style="dim"))
-    for verb, key, score in (
-        ("agree", "consensus", "consensus"),
-        ("disagree", "consensus_against", "against"),
+    for verb, key, score, side in (
+        ("agree", "consensus", "consensus", "behind"),
+        ("disagree", "consensus_against", "against", "against"),
     ):
         heading = f"\nWhat all groups {verb} with (group-informed consensus)"
         parts.append(Text(heading, style="bold blue"))
@@ -55,16 +55,16 @@ def analysis_text(a: OpinionAnalysis, count: int = STATEMENTS) -> Any:
         if not shown[key]:
             parts.append(
                 Text(
-                    "  No statement surely has more than half of every group behind it.",
+                    f"  No statement surely has more than half of every group {side} it.",
                     style="dim",
                 )
             )
     if shown["consensus_uncertain"]:
         parts.append(
             Text(
-                f"  {len(shown['consensus_uncertain'])} more statements have more than half of "
-                f"every group behind them, but fewer than {LEAST_VOTERS} voters in some group or "
-                "an interval that reaches below a half; --json lists them.",
+                f"  Uncertain: {plural(len(shown['consensus_uncertain']), 'more statement')} with "
+                f"more than half of every group behind, but fewer than {LEAST_VOTERS} voters in "
+                "some group or an interval that reaches below a half; --json lists them.",
                 style="dim",
             )
         )
