@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from suffrage.align import TrainingJob, blending, packed
 from suffrage.align.distribution import Options
 from suffrage.align.loop import trainable
+from suffrage.align.method import TrainingFacts
 from suffrage.align.own_text import LONGEST, WRITTEN
 from suffrage.align.packed import Objective, Prompts, StepParts, pack_answers, steps_of
 from suffrage.errors import SuffrageError
@@ -34,6 +35,7 @@ from suffrage.training_data.held_back_records import with_asked
 from suffrage.training_data.own_text_records import NEUTRAL_PROMPTS, with_own_text_places
 from suffrage.training_data.records import StepShape, ValidationSample
 from suffrage.training_data.replay import is_replay, own_records, with_replay
+from tests.align.killed_process import run_until_killed
 from tests.align.test_parts_of_a_step import first_step, in_parts, same
 from tests.align.test_training import SPLIT, SURVEY, job, method
 
@@ -272,6 +274,22 @@ def train_anchored_until_killed(tiny: Path, name: str, folder: Path, where: str)
     train(replace(with_every_anchor(tiny, name, folder), on_step=die))
 
 
+@pytest.fixture(scope="module")
+def unbroken(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], tuple[Path, TrainingFacts]]:
+    """Gives what a method leaves with every anchor, and its facts, trained once."""
+
+    @cache
+    def trained(name: str) -> tuple[Path, TrainingFacts]:
+        given = with_every_anchor(tiny_model, name, tmp_path_factory.mktemp(name))
+        train = method(name).train
+        assert train is not None
+        return given.output, train(given)
+
+    return trained
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "where", "resumed_from"),
@@ -281,25 +299,24 @@ def train_anchored_until_killed(tiny: Path, name: str, folder: Path, where: str)
     ],
 )
 def test_a_killed_training_with_every_anchor_ends_with_the_same_bytes(
-    name: str, where: str, resumed_from: int, tiny_model: Path, tmp_path: Path
+    name: str,
+    where: str,
+    resumed_from: int,
+    unbroken: Callable[[str], tuple[Path, TrainingFacts]],
+    tiny_model: Path,
+    tmp_path: Path,
 ) -> None:
-    killed = multiprocessing.get_context("spawn").Process(
-        target=train_anchored_until_killed, args=(tiny_model, name, tmp_path / "killed", where)
-    )
-    killed.start()
-    killed.join()
-    assert killed.exitcode == -signal.SIGKILL
+    run_until_killed(train_anchored_until_killed, tiny_model, name, tmp_path / "killed", where)
     train = method(name).train
     assert train is not None
     again = with_every_anchor(tiny_model, name, tmp_path / "killed")
-    whole = with_every_anchor(tiny_model, name, tmp_path / "whole")
-    facts, unbroken = train(again), train(whole)
+    facts, (whole, of_whole) = train(again), unbroken(name)
     assert facts.resumed_from == resumed_from
-    assert facts.blend == unbroken.blend and facts.validation == unbroken.validation
-    names = sorted(path.name for path in whole.output.iterdir())
+    assert facts.blend == of_whole.blend and facts.validation == of_whole.validation
+    names = sorted(path.name for path in whole.iterdir())
     assert "adapter_model.safetensors" in names and WRITTEN in names
     assert names == sorted(path.name for path in again.output.iterdir())
     # PEFT lists the names of the trained modules in the order of a set.
     for file in names:
         if file not in ("README.md", "adapter_config.json"):
-            assert (again.output / file).read_bytes() == (whole.output / file).read_bytes(), file
+            assert (again.output / file).read_bytes() == (whole / file).read_bytes(), file

@@ -5,8 +5,10 @@ import os
 import shutil
 import signal
 import socket
+import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,11 @@ UNEVEN: list[tuple[str, dict[str, object], bool]] = [
     ("dpo", {}, True),
     ("kto", {"z0": "batch", "labels": "shares"}, True),
 ]
-# Seconds after which two processes are taken to wait for one another.
-LONGEST_WAIT = 240
+EVEN = ["sft", "distribution", "dpo"]
+SAMPLED = ["rloo", "grpo"]
+# Seconds after which processes that take a few steps of several methods are taken to wait for one
+# another.
+LONGEST_WAIT = 600
 
 
 def losses(folder: Path) -> list[float]:
@@ -58,14 +63,16 @@ def losses(folder: Path) -> list[float]:
     return [json.loads(line)["loss"] for line in lines]
 
 
-@pytest.fixture(autouse=True)
-def _on_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+@pytest.fixture(scope="module", autouse=True)
+def on_the_processor() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        yield
 
 
-@pytest.fixture
-def _no_waiting() -> Iterator[None]:
+@contextmanager
+def no_waiting() -> Iterator[None]:
     """Fail where processes wait for one another."""
 
     def stop(*_: Any) -> None:
@@ -73,9 +80,11 @@ def _no_waiting() -> Iterator[None]:
 
     before = signal.signal(signal.SIGALRM, stop)
     signal.alarm(LONGEST_WAIT)
-    yield
-    signal.alarm(0)
-    signal.signal(signal.SIGALRM, before)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def uneven(given: TrainingJob) -> TrainingJob:
@@ -92,100 +101,167 @@ def uneven(given: TrainingJob) -> TrainingJob:
     return replace(given, records=replace(given.records, frame=frame))
 
 
+Change = Callable[[TrainingJob], TrainingJob]
+
+
+def unchanged(given: TrainingJob) -> TrainingJob:
+    return given
+
+
 def both(
-    name: str,
-    tiny: Path,
-    folder: Path,
-    launcher: Path,
-    change: Callable[[TrainingJob], TrainingJob] = lambda given: given,
-    **options: object,
+    name: str, tiny: Path, folder: Path, change: Change = unchanged, **options: object
 ) -> tuple[Path, TrainingJob]:
-    """The same job in one process and launched: the first one's output, and the second job."""
+    """A job in one process and the same job to launch: the first one's output, and the second."""
     more = {"learning_rate": 0.01, "adapter": "none", **options}
     alone = run(name, change(job(tiny, name, folder / "one", 4, **more)))
-    given = change(job(tiny, name, folder / "two", 4, **more))
-    told: list[int] = []
-    given = replace(given, on_step=lambda step, of, loss: told.append(step))
-    facts, usage = train_launched(method(name), given, launcher)
-    assert (facts.steps, facts.processes) == (4, 2)
-    assert usage.seconds > 0 and usage.peak_memory_bytes > 0
-    assert told == sorted(told)
-    return alone, given
+    return alone, change(job(tiny, name, folder / "two", 4, **more))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["sft", "distribution", "dpo"])
-def test_two_processes_take_the_steps_of_one(name: str, tiny_model: Path, tmp_path: Path) -> None:
-    alone, given = both(name, tiny_model, tmp_path, launcher_file("two-processes"))
-    assert losses(given.output) == pytest.approx(losses(alone), abs=1e-5)
-    one, two = weights(alone), weights(given.output)
-    for key, value in one.items():
-        assert (value - two[key]).abs().max() < 1e-4, key
+def same_steps(alone: Path, launched: Path) -> None:
+    assert losses(launched) == pytest.approx(losses(alone), abs=1e-5)
 
 
-@pytest.fixture
-def really_sharded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start processes that keep weights in shards, which Accelerate does on GPUs only."""
-    usual = launch.launch_command
-
-    def command(*given: Any) -> list[str]:
-        return [
-            word.replace("suffrage.align.launch", "tests.align.sharded_launch")
-            for word in usual(*given)
-        ]
-
-    monkeypatch.setattr(launch, "launch_command", command)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("really_sharded", "_no_waiting")
-def test_weights_in_shards_take_the_steps_of_whole_ones(tiny_model: Path, tmp_path: Path) -> None:
-    config = tmp_path / "sharded.yaml"
-    config.write_text(SHARDED)
-    alone, given = both("distribution", tiny_model, tmp_path, launcher_file(str(config)))
-    assert losses(given.output) == pytest.approx(losses(alone), abs=1e-5)
-    one, two = weights(alone), weights(given.output)
+def same_weights(alone: Path, launched: Path) -> None:
+    one, two = weights(alone), weights(launched)
     assert one.keys() == two.keys(), "a checkpoint of shards is written whole"
     for key, value in one.items():
         assert (value - two[key]).abs().max() < 1e-4, key
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("really_sharded", "_no_waiting")
-@pytest.mark.parametrize(("name", "form", "sharded"), UNEVEN, ids=str)
-def test_processes_with_unequal_records_do_not_wait_for_one_another(
-    name: str, form: dict[str, object], sharded: bool, tiny_model: Path, tmp_path: Path
-) -> None:
-    config = tmp_path / "sharded.yaml"
+@dataclass
+class Launched:
+    """Jobs that one launch trained in turn, and what stopped it."""
+
+    jobs: dict[str, tuple[str, TrainingJob]]
+    stopped: Exception | None = None
+
+    def output(self, key: str, steps: int = 4) -> Path:
+        """Where a job was written; raises what stopped the launch before the job was done."""
+        _, given = self.jobs[key]
+        if self.stopped and not (given.work / launch.DONE).exists():
+            raise self.stopped
+        facts, usage = launch.read_done(given)
+        assert (facts.steps, facts.processes) == (steps, 2)
+        assert usage.seconds > 0 and usage.peak_memory_bytes > 0
+        return given.output
+
+
+def launched_in_turn(jobs: dict[str, tuple[str, TrainingJob]], launcher: Path) -> Launched:
+    """Train all jobs in one launch: starting processes takes far longer than a few steps do."""
+    folders = [str(given.work.resolve()) for _, given in jobs.values()]
+    usual = launch.launch_command
+
+    def command(*given: Any) -> list[str]:
+        words = usual(*given)
+        task = words.index("suffrage.align.launch")
+        return [*words[:task], "tests.align.launched_in_turn", *folders]
+
+    (name, first), *others = jobs.values()
+    for other, given in others:
+        launch.write_job(method(other), given)
+    found = Launched(jobs)
+    told: list[int] = []
+    with pytest.MonkeyPatch.context() as patch, no_waiting():
+        patch.setattr(launch, "launch_command", command)
+        first = replace(first, on_step=lambda step, of, loss: told.append(step))
+        try:
+            train_launched(method(name), first, launcher)
+        except (SuffrageError, TimeoutError) as error:
+            found.stopped = error
+    assert told == sorted(told)
+    return found
+
+
+def alone_and_launched(
+    wanted: dict[str, tuple[str, dict[str, object], Change]], tiny: Path, folder: Path
+) -> tuple[dict[str, Path], dict[str, tuple[str, TrainingJob]]]:
+    alone, jobs = {}, {}
+    for place, (key, (name, form, change)) in enumerate(wanted.items()):
+        alone[key], given = both(name, tiny, folder / str(place), change, **form)
+        jobs[key] = (name, given)
+    return alone, jobs
+
+
+@pytest.fixture(scope="module")
+def whole_copies(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Path], Launched]:
+    """What two processes with a copy of the weights each trained, and one process alone."""
+    wanted: dict[str, tuple[str, dict[str, object], Change]] = {
+        **{name: (name, {}, unchanged) for name in EVEN},
+        **{f"uneven {n}": (n, form, uneven) for n, form, sharded in UNEVEN if not sharded},
+    }
+    folder = tmp_path_factory.mktemp("copies")
+    alone, jobs = alone_and_launched(wanted, tiny_model, folder)
+    # Last, because it stops the launch.
+    odd = job(tiny_model, "distribution", folder / "odd", 4, batch=5, adapter="none")
+    jobs["odd"] = ("distribution", odd)
+    return alone, launched_in_turn(jobs, launcher_file("two-processes"))
+
+
+@pytest.fixture(scope="module")
+def shards(
+    tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, Path], Launched]:
+    """What two processes with half of the weights each trained, and one process alone."""
+    folder = tmp_path_factory.mktemp("shards")
+    config = folder / "sharded.yaml"
     config.write_text(SHARDED)
-    launcher = launcher_file(str(config) if sharded else "two-processes")
-    alone, given = both(name, tiny_model, tmp_path, launcher, uneven, **form)
-    assert losses(given.output) == pytest.approx(losses(alone), abs=1e-5)
-    one, two = weights(alone), weights(given.output)
-    for key, value in one.items():
-        assert (value - two[key]).abs().max() < 1e-4, key
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("really_sharded", "_no_waiting")
-@pytest.mark.parametrize("name", ["rloo", "grpo"])
-def test_processes_that_sample_answers_do_not_wait_for_one_another(
-    name: str, tiny_model: Path, tmp_path: Path
-) -> None:
+    wanted: dict[str, tuple[str, dict[str, object], Change]] = {
+        "distribution": ("distribution", {}, unchanged),
+        **{f"uneven {n}": (n, form, uneven) for n, form, sharded in UNEVEN if sharded},
+    }
+    alone, jobs = alone_and_launched(wanted, tiny_model, folder)
     # Each process draws answers of its own, so that losses are not those of one process. Half of
     # the tokens end an answer, so that the longest answer is not equally long in both.
-    ending = tmp_path / "model"
+    ending = folder / "model"
     shutil.copytree(tiny_model, ending)
     settings = ending / "generation_config.json"
     ends = {"eos_token_id": list(range(0, 256, 2))}
     settings.write_text(json.dumps(json.loads(settings.read_text()) | ends))
-    config = tmp_path / "sharded.yaml"
-    config.write_text(SHARDED)
     more = {"adapter": "none", "num_generations": 3, "longest": 16}
-    given = uneven(job(ending, name, tmp_path, 3, **more))
-    facts, _ = train_launched(method(name), given, launcher_file(str(config)))
-    assert (facts.steps, facts.processes) == (3, 2)
-    assert len(losses(given.output)) == 3
+    for name in SAMPLED:
+        jobs[name] = (name, uneven(job(ending, name, folder / name, 3, **more)))
+    return alone, launched_in_turn(jobs, launcher_file(str(config)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", EVEN)
+def test_two_processes_take_the_steps_of_one(
+    name: str, whole_copies: tuple[dict[str, Path], Launched]
+) -> None:
+    alone, launched = whole_copies
+    same_steps(alone[name], launched.output(name))
+    same_weights(alone[name], launched.output(name))
+
+
+@pytest.mark.slow
+def test_weights_in_shards_take_the_steps_of_whole_ones(
+    shards: tuple[dict[str, Path], Launched],
+) -> None:
+    alone, launched = shards
+    same_steps(alone["distribution"], launched.output("distribution"))
+    same_weights(alone["distribution"], launched.output("distribution"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "form", "sharded"), UNEVEN, ids=str)
+def test_processes_with_unequal_records_do_not_wait_for_one_another(
+    name: str, form: dict[str, object], sharded: bool, request: pytest.FixtureRequest
+) -> None:
+    alone, launched = request.getfixturevalue("shards" if sharded else "whole_copies")
+    key = f"uneven {name}"
+    same_steps(alone[key], launched.output(key))
+    same_weights(alone[key], launched.output(key))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SAMPLED)
+def test_processes_that_sample_answers_do_not_wait_for_one_another(
+    name: str, shards: tuple[dict[str, Path], Launched]
+) -> None:
+    _, launched = shards
+    assert len(losses(launched.output(name, steps=3))) == 3
 
 
 @pytest.mark.parametrize("name", launchers())
@@ -213,12 +289,33 @@ def test_a_method_with_a_loop_of_its_own_is_refused() -> None:
         check_launches(method("rlhf"))
 
 
+ODD = "batch 5 is not a multiple of micro_batch 2 times 2"
+
+
 @pytest.mark.slow
-def test_what_stops_a_launched_training_is_told(tiny_model: Path, tmp_path: Path) -> None:
-    given = job(tiny_model, "distribution", tmp_path, 4, adapter="none", learning_rate=0.01)
-    odd = replace(given, options=given.options.model_copy(update={"batch": 5}))
-    with pytest.raises(SuffrageError, match="batch 5 is not a multiple of micro_batch 2 times 2"):
-        train_launched(method("distribution"), odd, launcher_file("two-processes"))
+def test_what_stops_a_launched_training_is_written_down(
+    whole_copies: tuple[dict[str, Path], Launched],
+) -> None:
+    _, launched = whole_copies
+    _, given = launched.jobs["odd"]
+    assert ODD in json.loads((given.work / launch.FAILED).read_text())["message"]
+    assert launched.stopped is not None, "a launch with a failed training fails"
+
+
+@pytest.mark.slow
+def test_what_stops_a_launched_training_is_told(
+    tiny_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = job(tiny_model, "distribution", tmp_path, 1)
+    failed = given.work / launch.FAILED
+    for said, words in (
+        (ODD, f"open({str(failed)!r}, 'w').write({json.dumps({'message': ODD})!r})"),
+        (r"ended with 1; .*the processes' last words", "print('the processes\\' last words')"),
+    ):
+        command = [sys.executable, "-c", f"{words}; raise SystemExit(1)"]
+        monkeypatch.setattr(launch, "launch_command", lambda *_, command=command: command)
+        with pytest.raises(SuffrageError, match=f"(?s){said}"):
+            train_launched(method("distribution"), given, launcher_file("two-processes"))
 
 
 SLURM = {
@@ -249,8 +346,10 @@ def test_two_machines_of_an_allocation_take_the_steps_of_one(
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         monkeypatch.setattr("suffrage.align.launch._PORT", free.getsockname()[1])
-    alone, given = both("distribution", tiny_model, tmp_path, launcher_file("two-processes"))
-    assert losses(given.output) == pytest.approx(losses(alone), abs=1e-5)
+    alone, given = both("distribution", tiny_model, tmp_path)
+    facts, _ = train_launched(method("distribution"), given, launcher_file("two-processes"))
+    assert (facts.steps, facts.processes) == (4, 2)
+    same_steps(alone, given.output)
 
 
 def test_an_allocation_that_cannot_be_named_is_told(tmp_path: Path) -> None:

@@ -86,10 +86,7 @@ def train_launched(
         One of the processes stopped; with its reason, or the end of the log.
     """
     check_launches(method)
-    job.work.mkdir(parents=True, exist_ok=True)
-    for name in (PROGRESS, DONE, FAILED):
-        (job.work / name).unlink(missing_ok=True)
-    (job.work / JOB).write_bytes(pickle.dumps((method.name, replace(job, on_step=_silent))))
+    write_job(method, job)
     log = job.work / OUTPUT
     command = launch_command(launcher, job.work, os.environ)
     with log.open("wb") as out:
@@ -109,6 +106,19 @@ def train_launched(
         raise SuffrageError(
             f"the training's processes ended with {child.returncode}; {log} ends:\n{words}"
         )
+    return read_done(job)
+
+
+def write_job(method: Method, job: TrainingJob) -> None:
+    """Write what the processes of a launch train, and forget what an earlier launch said of it."""
+    job.work.mkdir(parents=True, exist_ok=True)
+    for name in (PROGRESS, DONE, FAILED):
+        (job.work / name).unlink(missing_ok=True)
+    (job.work / JOB).write_bytes(pickle.dumps((method.name, replace(job, on_step=_silent))))
+
+
+def read_done(job: TrainingJob) -> tuple[TrainingFacts, ResourceUse]:
+    """Return what the first process of a launch says of a job that it finished."""
     done = storage.read_json(job.work / DONE)
     return TrainingFacts(**done["facts"]), ResourceUse(**done["usage"])
 
