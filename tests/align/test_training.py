@@ -1,10 +1,11 @@
 """Trained methods on a tiny model: they learn what they are given, and go on after a kill."""
 
 import json
-import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from suffrage import registry, storage
+from suffrage import registry
 from suffrage.align import Method, TrainingJob, TrainingOptions
 from suffrage.align.preference_model import PreferenceModel
 from suffrage.align.training import (
@@ -28,6 +29,7 @@ from suffrage.errors import SuffrageError
 from suffrage.models import LanguageModel, identify
 from suffrage.population import build_value_set
 from suffrage.training_data import HeldOut, Records, split_items
+from tests.align.killed_process import run_until_killed
 from tests.align.option_shares import option_shares
 from tests.synthetic import make_survey
 
@@ -142,25 +144,22 @@ def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
 @pytest.mark.slow
 @pytest.mark.parametrize("form", [{"kl_weight": 0.02}, {"form": "proportional"}], ids=str)
 def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
-    form: dict[str, object], tiny_model: Path, tmp_path: Path
+    form: dict[str, object],
+    format_known: Callable[[str], Path],
+    tiny_model: Path,
+    tmp_path: Path,
 ) -> None:
-    # First only the format is learnt: labels drawn evenly, which no preference stands behind.
-    more = {"learning_rate": 0.01, "adapter": "none"}
-    plain = in_one_order(job(tiny_model, "sft", tmp_path / "format", 120, **more))
-    labels = ["ABCDE"[k % 4] for k in range(len(plain.records))]
-    even = plain.records.frame.with_columns(completion=pl.Series(labels))
-    start = run("sft", replace(plain, records=replace(plain.records, frame=even)))
-    storage.write_json(start / "manifest.json", {"method": "sft"})
+    start = format_known("none")
     before = first_option_share(start)
-    shares = []
+    shares, steps, batch = [], 20, 12
     for flip in (False, True):
-        rewards = {"preference_steps": 30, "ppo_learning_rate": 0.003, **form}
-        given = job(
-            tiny_model, "rlhf", tmp_path / f"rlhf{flip}", 40, flip, **more, **rewards, batch=12
-        )
-        frame = in_one_order(given).records.frame
-        again = pl.concat([frame] * (-(-480 // len(frame)))).head(480)
-        given = replace(given, start=start, records=replace(given.records, frame=again), steps=40)
+        more = {"learning_rate": 0.01, "adapter": "none", "batch": batch, **form}
+        rewards = {"preference_steps": 30, "ppo_learning_rate": 0.006}
+        given = job(tiny_model, "rlhf", tmp_path / f"rlhf{flip}", 40, flip, **more, **rewards)
+        frame, needed = in_one_order(given).records.frame, steps * batch
+        again = pl.concat([frame] * (-(-needed // len(frame)))).head(needed)
+        records = replace(given.records, frame=again)
+        given = replace(given, start=start, records=records, steps=steps)
         shares.append(first_option_share(run("rlhf", given)))
         report = json.loads((given.output / "preference_model.json").read_text())
         # Held-out items have their own number of options: only "the first" carries over.
@@ -168,13 +167,23 @@ def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
     assert shares[0] > before + 0.15 and shares[1] < before - 0.05, (before, shares)
 
 
+@pytest.fixture(scope="module")
+def unbroken(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Gives what ten steps of a method leave, trained once."""
+
+    @cache
+    def trained(name: str) -> Path:
+        return run(name, job(tiny_model, name, tmp_path_factory.mktemp(name), 10))
+
+    return trained
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("killed_at", [17, 27], ids=["preference model", "ppo"])
 def test_rlhf_goes_on_in_whichever_phase_it_was_broken(
-    killed_at: int, tiny_model: Path, tmp_path: Path
+    killed_at: int, unbroken: Callable[[str], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
-    whole = job(tiny_model, "rlhf", tmp_path / "whole", 10)
-    run("rlhf", whole)
+    whole = unbroken("rlhf")
 
     class Killed(BaseException):
         pass
@@ -191,10 +200,10 @@ def test_rlhf_goes_on_in_whichever_phase_it_was_broken(
     facts = train(broken)
     assert facts.resumed_from == killed_at - 3 and facts.seconds_before > 0
     for part in (".", "preference_model"):
-        wanted, found = weights(whole.output / part), weights(broken.output / part)
+        wanted, found = weights(whole / part), weights(broken.output / part)
         assert all(torch.equal(wanted[key], found[key]) for key in wanted)
     for name in ("training.jsonl", "preference_model.json"):
-        assert (whole.output / name).read_text() == (broken.output / name).read_text()
+        assert (whole / name).read_text() == (broken.output / name).read_text()
 
 
 @pytest.mark.slow
@@ -233,9 +242,9 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_broken_training_ends_as_an_unbroken_one(
-    name: str, tiny_model: Path, tmp_path: Path
+    name: str, unbroken: Callable[[str], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
-    whole = weights(run(name, job(tiny_model, name, tmp_path / "whole", 10)))
+    whole = weights(unbroken(name))
 
     class Killed(BaseException):
         pass
@@ -272,19 +281,13 @@ def train_until_killed(tiny: Path, folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_killed_training_leaves_no_line_of_its_log_twice_or_torn(
-    tiny_model: Path, tmp_path: Path
+    unbroken: Callable[[str], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
-    killed = multiprocessing.get_context("spawn").Process(
-        target=train_until_killed, args=(tiny_model, tmp_path / "killed")
-    )
-    killed.start()
-    killed.join()
-    assert killed.exitcode == -signal.SIGKILL
+    run_until_killed(train_until_killed, tiny_model, tmp_path / "killed")
     given = job(tiny_model, "distribution", tmp_path / "killed", 10)
     assert (given.work / "training.jsonl").read_text().endswith("lo")
     lines = (run("distribution", given) / "training.jsonl").read_text()
-    whole = run("distribution", job(tiny_model, "distribution", tmp_path / "whole", 10))
-    assert lines == (whole / "training.jsonl").read_text()
+    assert lines == (unbroken("distribution") / "training.jsonl").read_text()
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """Intervals and verdicts from few clusters keep what they promise, in simulated studies."""
 
+from functools import cache
 from itertools import combinations
 
 import numpy as np
@@ -202,35 +203,53 @@ def test_respondents_have_no_tail() -> None:
     assert alone.skewness == pytest.approx(stats.skew(values))
 
 
-def false_verdicts(shape: str, clusters: int, methods: int, floor: bool, studies: int) -> float:
+# Simulated studies. A bound of three errors is so near what is promised as that of four with 500.
+STUDIES = 300
+
+
+@cache
+def some_counts(clusters: int, number: int) -> np.ndarray:
+    """Bootstrap draws that several studies share: drawing them takes longer than a test does."""
+    return counts_of(clusters, np.random.default_rng([number, clusters]))
+
+
+@cache
+def p_values(
+    shape: str, clusters: int, most: int, floor: bool
+) -> list[dict[tuple[int, ...], float | None]]:
+    """Of each study, the p-value of each method against a floor, or of each two methods."""
+    found = []
+    for study in range(STUDIES):
+        rows = {**SHAPES, **HARD_SHAPES}[shape](
+            np.random.default_rng([study, clusters, most]), (most, clusters)
+        )
+        gaps: dict[tuple[int, ...], np.ndarray] = (
+            {(k,): row for k, row in enumerate(rows)}
+            if floor
+            else {(j, k): rows[j] - rows[k] for j, k in combinations(range(most), 2)}
+        )
+        counts, sizes = some_counts(clusters, study % 25), np.ones(clusters)
+        found.append(
+            {
+                who: infer(gap.mean(), (gap.sum() - gap) / (clusters - 1), sizes, counts).p_value()
+                for who, gap in gaps.items()
+            }
+        )
+    return found
+
+
+def false_verdicts(shape: str, clusters: int, methods: int, floor: bool, most: int) -> float:
+    """The share of studies of the first of `most` methods in which two were told apart."""
     wrong = 0
-    for study in range(studies):
-        generator = np.random.default_rng([study, clusters, methods])
-        counts = counts_of(clusters, generator)
-        rows = {**SHAPES, **HARD_SHAPES}[shape](generator, (methods, clusters))
-        gaps = list(rows) if floor else [one - two for one, two in combinations(rows, 2)]
-        found = [
-            infer(
-                gap.mean(), (gap.sum() - gap) / (clusters - 1), np.ones(clusters), counts
-            ).p_value()
-            for gap in gaps
-        ]
-        known = [p for p in found if p is not None]
+    for study in p_values(shape, clusters, most, floor):
+        known = [p for who, p in study.items() if max(who) < methods and p is not None]
         wrong += bool(known) and min(holm(known)) < 0.05
-    return wrong / studies
+    return wrong / STUDIES
 
 
-def allowed(studies: int, share: float = 0.05) -> float:
-    """Four simulation errors above what is promised."""
-    return share + 4 * float(np.sqrt(share * (1 - share) / studies))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("clusters", [3, 5, 8, 20])
-@pytest.mark.parametrize("floor", [False, True])
-def test_equal_methods_are_seldom_told_apart(shape: str, clusters: int, floor: bool) -> None:
-    assert false_verdicts(shape, clusters, 4, floor, 60) <= allowed(60)
+def allowed(studies: int, share: float = 0.05, errors: int = 4) -> float:
+    """Some simulation errors above what is promised."""
+    return share + errors * float(np.sqrt(share * (1 - share) / studies))
 
 
 @pytest.mark.slow
@@ -241,7 +260,7 @@ def test_equal_methods_are_seldom_told_apart(shape: str, clusters: int, floor: b
 def test_equal_methods_are_told_apart_in_five_studies_of_a_hundred_at_most(
     shape: str, clusters: int, methods: int, floor: bool
 ) -> None:
-    assert false_verdicts(shape, clusters, methods, floor, 500) <= allowed(500)
+    assert false_verdicts(shape, clusters, methods, floor, 6) <= allowed(STUDIES, errors=3)
 
 
 @pytest.mark.slow
@@ -251,7 +270,7 @@ def test_equal_methods_are_told_apart_in_five_studies_of_a_hundred_at_most(
 def test_methods_with_long_tails_are_told_apart_no_more_often(
     shape: str, clusters: int, methods: int
 ) -> None:
-    assert false_verdicts(shape, clusters, methods, True, 500) <= allowed(500)
+    assert false_verdicts(shape, clusters, methods, True, 12) <= allowed(STUDIES, errors=3)
 
 
 def coverage(shape: str, clusters: int, studies: int) -> float:

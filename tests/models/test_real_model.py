@@ -50,10 +50,11 @@ def flat(scored: list[list[np.ndarray]]) -> np.ndarray:  # type: ignore[type-arg
 
 def test_packed_scores_equal_plain_ones_within_a_ten_thousandth(model: LanguageModel) -> None:
     given = requests(model)
-    packed = flat(model.score(given))
+    # Three populations, each asked in another way: reading all unpacked would take a minute.
+    packed = flat(model.score(given)[::5])
     assert model.rule.packs
     model._rule = NEVER_PACKED
-    plain = flat(model.score(given))
+    plain = flat(model.score(given[::5]))
     model._rule = None
     np.testing.assert_allclose(packed, plain, atol=1e-4)
 

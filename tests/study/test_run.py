@@ -117,7 +117,7 @@ def folder_weights(folder: Path) -> bytes:
 def test_a_run_killed_in_training_ends_as_an_unbroken_one(
     write_study: Write, tmp_path: Path
 ) -> None:
-    training = {"method": "distribution", "steps": 120, "batch": 4, "save_every": 3}
+    training = {"method": "distribution", "steps": 40, "batch": 4, "save_every": 3}
     path = write_study(methods=["base", training], output="broken")
     log_of = tmp_path / "broken" / ".work"
     process = subprocess.Popen(

@@ -62,7 +62,7 @@ def test_memory_for_each_respondent_is_bounded(
 ) -> None:
     # Each thread of Polars has buffers of its own.
     monkeypatch.setenv("POLARS_MAX_THREADS", "2")
-    few, many = 10_000, 110_000
+    few, many = 10_000, 60_000
     taken = {}
     for respondents in (few, many):
         folder = tmp_path / str(respondents)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from suffrage.errors import InputError
@@ -125,6 +125,7 @@ def test_someone_who_answers_all_alike_or_too_little_is_set_aside() -> None:
 
 
 @pytest.mark.slow
+@settings(max_examples=20)  # each takes a third of a second
 @given(st.integers(0, 1000), st.floats(0.1, 50))
 def test_order_of_rows_and_size_of_weights_change_no_mean(seed: int, factor: float) -> None:
     survey = answers(80, seed)
