@@ -309,10 +309,9 @@ def test_seventy_thirty_stays_nearer_seventy_thirty_than_by_the_popular_reward(
             tiny_model,
             format_known("none"),
             tmp_path / reward,
-            20,
+            40,
             target=[0.7, 0.3],
             reward=reward,
-            learning_rate=0.02,
         )
         found[reward], on_format = option_shares(trained(method, given), Q1)
         assert on_format > 0.9
