@@ -40,7 +40,11 @@ from suffrage.server.store.database import Store, open_store
 from suffrage.server.store.faults import SENTENCES, fault_of
 from suffrage.server.store.known_groups import stored_groups
 from suffrage.server.store.leadership import Leadership
-from suffrage.server.store.result_steps import StepSoFar, nothing_shown
+from suffrage.server.store.result_steps import (
+    StepSoFar,
+    nothing_shown,
+    somebody_was_left_out,
+)
 from suffrage.server.store.stored_results import (
     ResultsToSave,
     StoredResults,
@@ -106,13 +110,21 @@ def _compute(
     before = step_so_far(store, consultation.id)
     content = to_consultation(store, consultation.slug)
     found = find_results(content, settings, resamples, groups)
+    with store.read() as c:
+        moved = before.version is not None and somebody_was_left_out(
+            c, consultation.id, before.acts
+        )
     everybody = step = ResultsToSave(found.people, found.votes, organisers_results(found))
-    if before.withdrawn:
+    renewed = consultation.phase in ("open", "closed")
+    due = renewed and is_next_step(found.people, before.people, consultation.settings)
+    if before.withdrawn or (moved and due):
         others = consultation.settings.batch - 1
         some, left_out = without_some(content, others, before.left_out, random.SystemRandom())
         fewer = find_results(some, settings, resamples, groups)
-        step = _step_after_withdrawal(consultation, fewer, found.people, left_out)
-    elif consultation.phase in ("open", "closed"):
+        step = _step_without_some(consultation, fewer, found.people, left_out)
+        if not before.withdrawn and fewer.people < consultation.settings.least_people:
+            step = everybody  # the step that they see now stays
+    elif renewed and not moved:
         told = _for_participants(found, found.people)
         everybody = step = replace(everybody, participants=told)
 
@@ -137,7 +149,7 @@ def _compute(
     )
 
 
-def _step_after_withdrawal(
+def _step_without_some(
     consultation: StoredConsultation,
     fewer: ConsultationResults,
     people: int,

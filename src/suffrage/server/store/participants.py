@@ -262,6 +262,9 @@ def give_consent(
         )
         if wider:
             require_open(c, consultation_id)
+        revoked = person.takes_part and not scopes.take_part
+        if revoked:
+            mark_withdrawal(c, consultation_id, participant_id, ())
         c.execute(
             update(participant)
             .where(*_is(consultation_id, participant_id))
@@ -282,8 +285,7 @@ def give_consent(
                 given_at=now(),
             )
         )
-        if person.takes_part and not scopes.take_part:
-            mark_withdrawal(c, consultation_id, participant_id, ())
+        if revoked:
             audit.append_entry(
                 c, consultation_id, "participant", "participant.revoke", participant_id
             )

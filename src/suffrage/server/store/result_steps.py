@@ -8,9 +8,17 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
-from suffrage.server.store.database_schema import audit, consultation, results
+from suffrage.server.store.database_schema import (
+    audit,
+    consent,
+    consultation,
+    results,
+    vote,
+    vote_event,
+)
 
 WITHDRAWALS = ("participant.withdraw", "participant.revoke")
+EXCLUSIONS = ("participant.exclude", "participant.include")
 
 
 @dataclass(frozen=True)
@@ -25,6 +33,8 @@ class StepSoFar:
     left_out: tuple[str, ...] = ()
     # None where they see nothing yet.
     version: int | None = None
+    # The last entry of the audit log that it surely knows.
+    acts: int = 0
 
 
 def nothing_shown(counted_from: int) -> dict[str, Any]:
@@ -51,7 +61,11 @@ def mark_withdrawal(
     """Delete results that count somebody who withdraws, and mark those that participants see.
 
     The step that participants see stays until the next computation replaces it, within seconds:
-    if it went away, everybody who withdraws could take the results from all others.
+    if it went away, everybody who withdraws could take the results from all others. A step that
+    does not count this person is not replaced: who could have results renewed as often as they
+    like would see from which people are left out, now these and now those, what all of them said.
+
+    Call it before anything of the person's is deleted or changed.
 
     Parameters
     ----------
@@ -67,6 +81,10 @@ def mark_withdrawal(
     version, seen = row.version, _step(row)
     c.execute(delete(results).where(of, results.c.version != version))
     result = _without(row.participants_results, frozenset(texts))
+    if result == row.participants_results and not _is_counted(
+        c, consultation_id, participant_id, row.created
+    ):
+        return
     left_out = [id for id in seen.left_out if id != participant_id]
     marks = {"withdrawn": seen.withdrawn + 1, "left_out": left_out}
     c.execute(
@@ -74,6 +92,33 @@ def mark_withdrawal(
         .where(of, results.c.version == version)
         .values(participants_results={**result, **marks}, organisers_results=None)
     )
+
+
+def _is_counted(c: Connection, consultation_id: str, participant_id: str, before: int) -> bool:
+    """Whether results of some moment may count a person who takes part now."""
+
+    def has_any(table: Any, at: Any) -> bool:
+        of = table.c.consultation_id == consultation_id, table.c.participant_id == participant_id
+        return c.execute(select(at).where(*of, at <= before).limit(1)).first() is not None
+
+    # A vote that was changed since then has its first value in the log of votes.
+    if not (has_any(vote, vote.c.updated) or has_any(vote_event, vote_event.c.at)):
+        return False
+    given = c.execute(
+        select(consent.c.scopes, consent.c.given_at)
+        .where(
+            consent.c.consultation_id == consultation_id,
+            consent.c.participant_id == participant_id,
+        )
+        .order_by(consent.c.id.desc())
+    ).all()
+    since = 0
+    for row in given:
+        if not row.scopes.get("take_part"):
+            # They came back after this.
+            return since <= before
+        since = int(row.given_at)
+    return True
 
 
 def _without(told: Any, statements: frozenset[str]) -> Any:
@@ -105,10 +150,21 @@ def somebody_withdrew(c: Connection, consultation_id: str, after: int) -> bool:
     return bool(c.scalar(query))
 
 
+def somebody_was_left_out(c: Connection, consultation_id: str, after: int) -> bool:
+    """Whether organisers left somebody out or counted them again after an entry of the log."""
+    query = select(audit.c.number).where(
+        audit.c.chain == consultation_id,
+        audit.c.number > after,
+        audit.c.action.in_(EXCLUSIONS),
+    )
+    return c.execute(query.limit(1)).first() is not None
+
+
 def _newest(c: Connection, consultation_id: str) -> Any:
-    """Return version, people and participants_results of the newest step, None without one."""
+    """Return what is needed of the newest step, None without one."""
+    columns = [results.c[name] for name in ("version", "people", "acts", "created")]
     query = (
-        select(results.c.version, results.c.people, results.c.participants_results)
+        select(*columns, results.c.participants_results)
         .where(
             results.c.consultation_id == consultation_id,
             results.c.participants_results.is_not(None),
@@ -126,4 +182,5 @@ def _step(row: Any) -> StepSoFar:
         int(result.get("withdrawn", 0)),
         tuple(result.get("left_out", ())),
         int(row.version),
+        int(row.acts),
     )

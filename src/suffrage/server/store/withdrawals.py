@@ -50,6 +50,7 @@ def withdraw_participant(
                 statement.c.author_id == participant_id,
             )
         ).all()
+        mark_withdrawal(c, consultation_id, participant_id, () if keep_statements else written)
         delete_chat_prompts(c, consultation_id, participant_id)
         for table in (
             vote,
@@ -69,7 +70,6 @@ def withdraw_participant(
             )
         delete_demographics(c, store, consultation_id, participant_id)
         forget_member(c, consultation_id, participant_id)
-        mark_withdrawal(c, consultation_id, participant_id, () if keep_statements else written)
         for id in written:
             _take_back(c, consultation_id, id, keep_statements)
         c.execute(
