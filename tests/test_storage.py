@@ -153,3 +153,18 @@ def test_bytes_held_are_those_of_all_files_and_of_no_link(tmp_path: Path) -> Non
     (tmp_path / "again.csv").symlink_to(tmp_path / "table.csv")
     assert storage.bytes_held(tmp_path / "table.csv") == len("a,b\n")
     assert storage.bytes_held(tmp_path) == len("a,b\n") + len("part")
+
+
+def test_a_page_replaces_a_page_and_nothing_else(tmp_path: Path) -> None:
+    page, database, folder = tmp_path / "r.html", tmp_path / "c.db", tmp_path / "folder"
+    database.write_bytes(b"SQLite format 3\0 and votes")
+    folder.mkdir()
+    for text in ("<!doctype html>\n<p>1", "\n<!DOCTYPE html>\n<p>2", "<!doctype html>\n<p>3"):
+        storage.write_page(page, text)
+        assert page.read_text() == text
+    with pytest.raises(InputError, match="is no web page"):
+        storage.write_page(database, "<!doctype html>")
+    with pytest.raises(InputError, match="is a folder"):
+        storage.write_page(folder, "<!doctype html>")
+    assert database.read_bytes() == b"SQLite format 3\0 and votes"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c.db", "folder", "r.html"]

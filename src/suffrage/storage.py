@@ -118,8 +118,11 @@ def _existing_parent(path: Path) -> Path:
 def atomic_path(target: Path, private: bool = False) -> Iterator[Path]:
     """Give a temporary path next to `target`, which replaces it only if the block succeeds.
 
-    private: only the owner may read the file. Nobody else can read any draft.
+    private: only the owner may read the file. Nobody else can read any draft. Raises InputError
+    where a folder is there.
     """
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder, and a file was to be written; name a file in it.")
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target.parent, target.stem, target.suffix)
@@ -141,6 +144,25 @@ def write_text(target: Path, text: str, private: bool = False) -> None:
     """
     with atomic_path(target, private) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_page(target: Path, page: str) -> None:
+    """Write an HTML page, all or nothing; it may replace a page, and no other file.
+
+    So a page can be made again, and a mistaken name destroys neither a database nor a text.
+    """
+    if target.is_file() and target.stat().st_size:
+        with target.open("rb") as file:
+            start = file.read(1000).lstrip().lower()
+        if not start.startswith(_PAGE):
+            raise InputError(
+                f"{target}: is there already and is no web page, so it would be lost; name a new "
+                "file, such as report.html."
+            )
+    write_text(target, page)
+
+
+_PAGE = b"<!doctype html"
 
 
 def write_json(target: Path, content: Any, private: bool = False) -> None:

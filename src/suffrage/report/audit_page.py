@@ -47,7 +47,7 @@ REACH = 1.96
 
 def write_audit_page(audit: Audit, path: Path) -> None:
     """Write the report as one self-contained HTML file, all or nothing."""
-    storage.write_text(path, render_audit(audit))
+    storage.write_page(path, render_audit(audit))
 
 
 def render_audit(audit: Audit) -> str:

@@ -81,7 +81,7 @@ def consultation_report(
 
 def write_consultation_report(consultation: Consultation, out: Path, resamples: int = 50) -> None:
     """Write the report into an HTML file."""
-    storage.write_text(out, consultation_report(consultation, resamples=resamples))
+    storage.write_page(out, consultation_report(consultation, resamples=resamples))
 
 
 @dataclass(frozen=True)

@@ -314,7 +314,7 @@ def write_leaderboard_page(found: RunComparison, path: Path) -> None:
         for board in found.boards
     ]
     page = render_page("leaderboard.html.j2", boards=boards, apart=found.apart)
-    storage.write_text(path, page)
+    storage.write_page(path, page)
 
 
 def _row_name(board: Leaderboard, standing: Standing) -> str:

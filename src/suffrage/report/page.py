@@ -69,7 +69,7 @@ PANELS.update(BEHAVIOUR_PANELS | GROUP_PANELS | PUBLISHED_PANELS | VOTE_PANELS)
 
 def write_report(results: Results, path: Path) -> None:
     """Write the report as one self-contained HTML file, all or nothing."""
-    storage.write_text(path, render_report(results))
+    storage.write_page(path, render_report(results))
 
 
 def render_report(results: Results) -> str:

@@ -277,7 +277,7 @@ def write_profile_page(first: ValueSet, other: ValueSet | None, path: Path) -> N
         cards=cards,
         set_aside=[text for value_set in shown for text in value_set.set_aside],
     )
-    storage.write_text(path, page)
+    storage.write_page(path, page)
 
 
 def _finding(first: ValueSet, other: ValueSet, rows: list[ItemComparison]) -> str:

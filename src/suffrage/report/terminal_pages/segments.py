@@ -162,7 +162,7 @@ def write_segments_page(found: Segmentation, survey: Survey, title: str, path: P
             for item, bits in telling[:12]
         ],
     )
-    storage.write_text(path, page)
+    storage.write_page(path, page)
 
 
 def _mark(mark: Mark, survey: Survey) -> dict[str, Any]:

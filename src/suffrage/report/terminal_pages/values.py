@@ -188,7 +188,7 @@ def write_scores_page(scores: dict[str, Any], title: str, path: Path) -> None:
         across=ACROSS,
         down=DOWN,
     )
-    storage.write_text(path, page)
+    storage.write_page(path, page)
 
 
 def circle_drawing(circle: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
