@@ -128,6 +128,11 @@ def test_a_broken_answer_of_the_api_is_named(tmp_path: Path) -> None:
     (folder / "votes.json").write_text('[{"pid": 0, "vote": 1}]')
     with pytest.raises(InputError, match="no tid; there are pid, vote"):
         read_polis(folder)
+    for at in ('"noon"', "[1]", "1e300", "99999999999999999999"):
+        row = f'[{{"pid": 0, "tid": 0, "vote": 1, "modified": {at}}}]'
+        (folder / "votes.json").write_text(row)
+        with pytest.raises(InputError, match=r"votes\.json entry 1: modified is "):
+            read_polis(folder)
     (folder / "votes.json").write_text('{"error": "polis_err"}')
     with pytest.raises(InputError, match="not a list"):
         read_polis(folder)

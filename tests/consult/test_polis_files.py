@@ -167,6 +167,8 @@ def test_any_conversation_comes_back_equal(tmp_path_factory, texts, events, topi
         ({"comments": COMMENTS.split("1542406176,")[0]}, "statement 2 has votes but no text"),
         ({"table": TABLE.replace("3,secret2", "7,secret2")}, "participant 7 appears twice"),
         ({"table": TABLE.replace("1,-1,", "1,4,"), "log": ""}, 'column 2: "4" is not a vote'),
+        ({"comments": COMMENTS.replace("1542406176,", "9" * 20 + ",")}, "which is too large"),
+        ({"comments": COMMENTS + '1,x,9,0,0,0,1,"open\n'}, 'never closed.* begins "open"'),
         ({"log": LOG.replace("1542406177", "later")}, 'timestamp "later"'),
         ({"log": LOG.replace("voter-id", "who")}, None),
     ],

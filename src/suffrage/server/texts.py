@@ -88,6 +88,19 @@ def clean(text: str) -> str:
     return _SPACE.sub(" ", unicodedata.normalize("NFC", "".join(kept))).strip()
 
 
+def without_hidden(text: str) -> str:
+    """Return a text of a file without control, direction and unseen characters.
+
+    Ends of lines and spaces stay, which `clean` makes one space.
+    """
+    kept = "".join(
+        ch
+        for ch in text
+        if ch in "\t\n\r" or unicodedata.category(ch) not in ("Cc", "Cs", "Co", "Cn")
+    )
+    return _JOINER.sub("", _UNSEEN.sub("", kept))
+
+
 def fold(text: str) -> str:
     """Return what spellings have in common: small letters, vowels once, no marks or punctuation.
 

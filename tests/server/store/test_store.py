@@ -544,6 +544,21 @@ def test_what_is_exported_and_imported_is_exported_equal(
     store.close()
 
 
+def test_what_is_hidden_in_the_texts_of_an_import_is_taken_out(
+    here: Running, second: Callable[[], Store]
+) -> None:
+    content = filled(here)
+    text = pl.lit("good\u202e dog\0\u200b\nbad")
+    hidden = replace(content, statements=content.statements.with_columns(text=text))
+    store = second()
+    tables.from_consultation(store, hidden)
+    assert set(tables.to_consultation(store, "water").statements["text"]) == {"good dog\nbad"}
+    named = content.participants.with_columns(language=pl.lit("en\0"))
+    with pytest.raises(InputError, match="participants: the column language has a NUL"):
+        tables.from_consultation(store, replace(content, slug="other", participants=named))
+    store.close()
+
+
 def test_importing_permuted_rows_gives_the_same(here: Running, second: Callable[[], Store]) -> None:
     content = filled(here)
     turned = {name: getattr(content, name).reverse() for name in plain.TABLES}

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute
 
 from suffrage import server
 from suffrage.consult.candidate_answers import CandidateAnswer, write_candidates
@@ -136,6 +137,22 @@ def test_what_a_role_does_not_allow_is_refused(
     visitor.get(path)
     before = actions(shared_office)
     visitor.post(path, 403, **values)
+    assert actions(shared_office) == before
+
+
+def test_no_form_is_for_viewers(shared_office: Office) -> None:
+    visitor = shared_office.client("viewer")
+    visitor.get("/groups")
+    start = "/admin/c/{consultation_id}"
+    forms = [
+        re.sub(r"\{\w+\}", "1", route.path.removeprefix(start))
+        for route in shared_office.app.routes
+        if isinstance(route, APIRoute) and route.path.startswith(start) and "POST" in route.methods
+    ]
+    assert len(forms) > 10
+    before = actions(shared_office)
+    for path in forms:
+        visitor.post(path, 403)
     assert actions(shared_office) == before
 
 

@@ -17,6 +17,8 @@ from suffrage.consult.votes import id_order
 from suffrage.errors import InputError
 
 VOTES, COMMENTS, CONVERSATION = "votes.json", "comments.json", "conversation.json"
+# More than any count or time of a conversation, and as much as every program writes exactly.
+MOST = 2**53
 
 
 def api_statements(path: Path) -> tuple[tuple[PolisStatement, ...], dict[str, tuple[int, int]]]:
@@ -28,7 +30,7 @@ def api_statements(path: Path) -> tuple[tuple[PolisStatement, ...], dict[str, tu
     counts = {}
     for number, row in enumerate(_rows(path), 1):
         key = str(_need(row, "tid", path, number))
-        moderated = int(row.get("mod") or 0)
+        moderated = _whole(row, "mod", path, number)
         if key in statements or moderated not in (-1, 0, 1):
             raise InputError(
                 f"{path.name} entry {number}: a tid comes twice, or mod is not -1, 0 or 1."
@@ -39,12 +41,15 @@ def api_statements(path: Path) -> tuple[tuple[PolisStatement, ...], dict[str, tu
             text=str(_need(row, "txt", path, number)),
             moderated=moderated,
             author=None if author is None else str(author),
-            created=None if created is None else int(created),
+            created=None if created is None else _whole(row, "created", path, number),
             meta=bool(row.get("is_meta")),
             seed=bool(row.get("is_seed")),
         )
         if row.get("agree_count") is not None and row.get("disagree_count") is not None:
-            counts[key] = int(row["agree_count"]), int(row["disagree_count"])
+            counts[key] = (
+                _whole(row, "agree_count", path, number),
+                _whole(row, "disagree_count", path, number),
+            )
     return tuple(statements[key] for key in sorted(statements, key=id_order)), counts
 
 
@@ -64,7 +69,8 @@ def api_votes(path: Path) -> pl.DataFrame:
         found["statement"].append(str(_need(row, "tid", path, number)))
         found["participant"].append(str(_need(row, "pid", path, number)))
         found["vote"].append(int(vote))
-        found["at"].append(int(row.get("modified") or row.get("created") or 0))
+        at = "modified" if row.get("modified") else "created"
+        found["at"].append(_whole(row, at, path, number))
     kinds = {"statement": pl.String, "participant": pl.String, "vote": pl.Int8, "at": pl.Int64}
     return pl.DataFrame(found, schema=kinds)
 
@@ -96,6 +102,23 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not readable as JSON ({error}).") from error
+
+
+def whole_number(value: Any, where: str, name: str) -> int:
+    """Return a whole number as files write it. Raises InputError that says where it is none."""
+    try:
+        number = int(value)
+    except (ValueError, TypeError, OverflowError):
+        number = None
+    if number is None:
+        raise InputError(f'{where}: {name} is "{str(value)[:40]}", not a whole number.')
+    if abs(number) > MOST:
+        raise InputError(f"{where}: {name} is {str(value)[:40]}, which is too large.")
+    return number
+
+
+def _whole(row: Mapping[str, Any], key: str, path: Path, number: int) -> int:
+    return whole_number(row.get(key) or 0, f"{path.name} entry {number}", key)
 
 
 def _need(row: Mapping[str, Any], key: str, path: Path, number: int) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from suffrage.consult.polis.read_api import (
     api_about,
     api_statements,
     api_votes,
+    whole_number,
 )
 from suffrage.consult.votes import (
     AGREE,
@@ -41,6 +43,8 @@ from suffrage.consult.votes import (
 )
 from suffrage.errors import InputError
 
+# Put after a file's last line, to see whether that line ends the last row.
+END = "end of the file \ue000"
 TABLE_NAMES = ("participants-votes.csv", "participant-votes.csv", "votes.csv")
 # Columns of a table of votes that are not statements.
 ABOUT_PEOPLE = {"participant", "xid", "group-id", "n-comments", "n-votes", "n-agree", "n-disagree"}
@@ -180,11 +184,17 @@ def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Line numbers and rows. An unquoted last column keeps its commas."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
+            reader = csv.reader(chain(file, [END]))
             header = next(reader, [])
             for row in reader:
-                if not row:
+                if not row or row == [END]:
                     continue
+                if row[-1].endswith(END):
+                    start = row[-1].removesuffix(END).strip()[:40]
+                    raise InputError(
+                        f"{path.name}: a quotation mark is never closed, so that everything after "
+                        f'it is one text; it begins "{start}".'
+                    )
                 if len(row) < len(header):
                     raise InputError(
                         f"{path.name} line {reader.line_num}: {len(row)} of {len(header)} columns; "
@@ -205,12 +215,7 @@ def _need(row: Mapping[str, str], column: str, path: Path) -> str:
 
 
 def _whole(text: str, path: Path, line: int, column: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise InputError(
-            f'{path.name} line {line}: {column} is "{text}", not a whole number.'
-        ) from error
+    return whole_number(text, f"{path.name} line {line}", column)
 
 
 def _milliseconds(time: int) -> int:

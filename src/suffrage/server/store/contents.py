@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ from suffrage.server.store.demographics import person_key, person_keys
 from suffrage.server.store.known_groups import current_numbers, store_groups
 from suffrage.server.store.polis_times import logged_votes, times_of_last_votes
 from suffrage.server.store.secret_keys import new_id
-from suffrage.server.texts import fold
+from suffrage.server.texts import fold, without_hidden
 
 Row = Mapping[str, Any]
 
@@ -175,8 +175,9 @@ def from_consultation(
     Raises
     ------
     InputError
-        The slug is taken or is none.
+        The slug is taken or is none, or something but a text has a NUL character.
     """
+    content = _without_hidden(content)
     if not SLUG.fullmatch(content.slug):
         raise InputError(
             f'slug "{content.slug}": use small letters, figures and hyphens, at most 64.'
@@ -218,6 +219,23 @@ def from_consultation(
             detail["consents_stated"] = sorted(stated)
         audit.append_entry(c, id, actor, "consultation.import", content.slug, detail)
     return find_consultation(store, content.slug)
+
+
+def _without_hidden(content: Consultation) -> Consultation:
+    """Return a consultation whose texts hide nothing, like those that people type."""
+    text = pl.col("text").map_elements(without_hidden, pl.String)
+    changed: dict[str, Any] = {
+        name: getattr(content, name).with_columns(text)
+        for name in ("statements", "prompts", "answers")
+    }
+    for name in _PAIRS:
+        table = changed.get(name, getattr(content, name))
+        for column in table.select(pl.col(pl.String)).columns:
+            # PostgreSQL stores none.
+            if table[column].str.contains("\0", literal=True).any():
+                raise InputError(f"{name}: the column {column} has a NUL character; take it out.")
+    title, question = without_hidden(content.title), without_hidden(content.question)
+    return replace(content, title=title, question=question, **changed)
 
 
 def _what_only_the_store_has(

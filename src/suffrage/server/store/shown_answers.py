@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Table, delete, select, update
@@ -13,6 +13,7 @@ from suffrage.server.store import audit
 from suffrage.server.store.consultations import find_consultation_by_id
 from suffrage.server.store.database import NotFoundError, Store, next_position, upsert
 from suffrage.server.store.database_schema import answer, comparison, prompt
+from suffrage.server.texts import without_hidden
 
 # What the ids of prompts and answers begin with that come from a chat: a participant wrote them.
 CHAT = "chat-"
@@ -68,7 +69,8 @@ def put_prompts(
             of = table.c.consultation_id == consultation_id
             query = select(table.c.id, table.c.text).where(of)
             known = {row.id: row.text for row in c.execute(query)}
-            for at, thing in enumerate(things):
+            for at, given in enumerate(things):
+                thing = replace(given, text=without_hidden(given.text))
                 if thing.id in known:
                     if known[thing.id] != thing.text:
                         raise InputError(
