@@ -2,9 +2,11 @@
 
 import csv
 import re
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -103,6 +105,11 @@ def test_invitations_are_written_once_and_work(tmp_path: Path) -> None:
     assert out.stat().st_mode & 0o077 == 0
     again = said("invite", tmp_path / "store", "water", out)
     assert "exists" in str(again.exception)
+    # No invitations are made that no file has.
+    nowhere = said("invite", tmp_path / "store", "water", out / "below.csv")
+    assert "no folder can be made there" in str(nowhere.exception)
+    with closing(sqlite3.connect(tmp_path / "store" / "consultation.db")) as c:
+        assert c.execute("SELECT count(*) FROM invitation").fetchone() == (3,)
 
 
 @pytest.mark.slow

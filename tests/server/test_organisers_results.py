@@ -12,7 +12,7 @@ from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.made_up_public import MadeUpPublicSettings, TasksEach, make_public, take_part
 from suffrage.server.consultation_results import find_results
-from suffrage.server.organisers_results import organisers_results
+from suffrage.server.organisers_results import organisers_results, without_few_voters
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +60,18 @@ def test_too_few_to_tell_says_so(made: Consultation) -> None:
     # Many people with few votes each are too few as well.
     early = shown(replace(made, votes=made.votes.filter(pl.col("order") < 3)))
     assert early["waiting"] == "0 people have voted on 7 statements or more; 15 are needed"
+
+
+def test_those_who_may_not_look_at_single_votes_see_no_counts_of_a_few() -> None:
+    def row(id: str, *voters: int) -> dict[str, Any]:
+        of_groups = [{"name": "AB"[n], "voters": float(v)} for n, v in enumerate(voters)]
+        return {"statement": id, "voters": sum(voters), "groups": of_groups}
+
+    rows = [row("many", 8, 5), row("few", 9, 0), row("few of B", 20, 4), row("none of B", 12, 0)]
+    mine = {"name": "A", "agrees_more": rows, "disagrees_more": rows[1:2]}
+    found = without_few_voters({"waiting": None, "all": rows, "groups": [mine]})
+    assert [one["statement"] for one in found["all"]] == ["many", "none of B"]
+    assert found["groups"][0]["agrees_more"] == found["all"]
+    assert found["groups"][0]["disagrees_more"] == []
+    waiting = without_few_voters({"waiting": "too few", "all": [{"statement": "a", "voters": 1}]})
+    assert waiting == {"waiting": "too few", "all": []}

@@ -160,7 +160,15 @@ def invite_command(
     store = open_for_command(where)
     what = named_consultation(store, slug)
     expires = None if days is None else now() + days * DAY
-    tokens = invitations.create_invitations(store, what.id, count, "command line", stratum, expires)
+    # Before there are invitations that no other file has.
+    storage.write_text(out, "", private=True)
+    try:
+        tokens = invitations.create_invitations(
+            store, what.id, count, "command line", stratum, expires
+        )
+    except BaseException:
+        out.unlink()
+        raise
     store.close()
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")

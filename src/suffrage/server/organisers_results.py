@@ -5,6 +5,7 @@ No participant's id is in them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from suffrage.consult.groups.analysis import OpinionAnalysis
 from suffrage.consult.groups.findings import analysis_json
 from suffrage.consult.groups.opinion_groups import OUTSIDE
 from suffrage.consult.groups.shown_results import group_centres
+from suffrage.consult.groups.shown_shares import LEAST_OF_GROUP, LEAST_VOTERS
 from suffrage.consult.people import unverified_share
 from suffrage.consult.polis.conversation import Conversation
 from suffrage.consult.votes import AGREE, DISAGREE, PASS
@@ -59,6 +61,28 @@ def organisers_results(found: ConsultationResults) -> dict[str, Any]:
         "plane": {"centres": group_centres(analysis).tolist()},
         "places": _places(analysis),
     }
+
+
+def without_few_voters(told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return these results as staff see them who may not look at single votes.
+
+    Statements with fewer than `LEAST_VOTERS` voters, or with fewer than `LEAST_OF_GROUP` of a group
+    that voted on it, are left out: counts of one or two voters are their votes.
+    """
+
+    def is_told(row: Mapping[str, Any]) -> bool:
+        of_groups = [group["voters"] for group in row.get("groups", [])]
+        few = any(0 < voters < LEAST_OF_GROUP for voters in of_groups)
+        return row["voters"] >= LEAST_VOTERS and not few
+
+    kept = [row for row in told.get("all", []) if is_told(row)]
+    ids = {row["statement"] for row in kept}
+    lists = ("agrees_more", "disagrees_more")
+    groups = [
+        {**group, **{name: [r for r in group[name] if r["statement"] in ids] for name in lists}}
+        for group in told.get("groups", [])
+    ]
+    return {**told, "all": kept, **({"groups": groups} if groups else {})}
 
 
 def _counts(conversation: Conversation) -> list[dict[str, Any]]:

@@ -22,6 +22,7 @@ from starlette.responses import RedirectResponse, Response
 
 from suffrage.consult.consultation import Consultation
 from suffrage.errors import InputError
+from suffrage.server.organisers_results import without_few_voters
 from suffrage.server.store import audit
 from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.contents import to_consultation
@@ -102,9 +103,15 @@ class Desk:
 
     @cached_property
     def results(self) -> StoredResults | None:
-        """The last results; without the right to look at single votes, those of the last step."""
+        """The last results; without the right to look at single votes, those of the last step.
+
+        Of these, statements that few people have voted on are left out.
+        """
         audience: Audience = "organisers" if self.may("analyse") else "viewers"
-        return newest_results(self.store, self.id, audience)
+        found = newest_results(self.store, self.id, audience)
+        if found is None or audience == "organisers":
+            return found
+        return replace(found, result=without_few_voters(found.result))
 
     @cached_property
     def language(self) -> Language:
