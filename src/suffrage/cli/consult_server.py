@@ -160,21 +160,18 @@ def invite_command(
     store = open_for_command(where)
     what = named_consultation(store, slug)
     expires = None if days is None else now() + days * DAY
-    # Before there are invitations that no other file has.
-    storage.write_text(out, "", private=True)
-    try:
+    # Its place is known to be writable before there are invitations that only this file has.
+    with storage.atomic_path(out, private=True) as draft:
         tokens = invitations.create_invitations(
             store, what.id, count, "command line", stratum, expires
         )
-    except BaseException:
-        out.unlink()
-        raise
+        text = io.StringIO()
+        rows = csv.writer(text, lineterminator="\n")
+        rows.writerow(["stratum", "link"])
+        links = [f"{base_url.rstrip('/')}/c/{slug}/join?t={token}" for token in tokens]
+        rows.writerows([stratum, link] for link in links)
+        draft.write_text(text.getvalue(), encoding="utf-8", newline="\n")
     store.close()
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["stratum", "link"])
-    rows.writerows([stratum, f"{base_url.rstrip('/')}/c/{slug}/join?t={token}"] for token in tokens)
-    storage.write_text(out, text.getvalue(), private=True)
     say(f"Invitations   {count} in {out}")
 
 
