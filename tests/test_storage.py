@@ -168,3 +168,15 @@ def test_a_page_replaces_a_page_and_nothing_else(tmp_path: Path) -> None:
         storage.write_page(folder, "<!doctype html>")
     assert database.read_bytes() == b"SQLite format 3\0 and votes"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.db", "folder", "r.html"]
+
+
+def test_a_text_replaces_no_database_table_or_weights(tmp_path: Path) -> None:
+    database, text = tmp_path / "c.db", tmp_path / "t.csv"
+    database.write_bytes(b"SQLite format 3\0 and votes")
+    with pytest.raises(InputError, match="is no text, so it would be lost"):
+        storage.write_text(database, "a,b")
+    with pytest.raises(InputError, match="is no text"):
+        storage.write_json(database, {})
+    for content in ("", "a,b"):
+        storage.write_text(text, content)
+        assert text.read_text() == content

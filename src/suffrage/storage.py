@@ -141,7 +141,13 @@ def write_text(target: Path, text: str, private: bool = False) -> None:
     """Write a text file in UTF-8, all or nothing; `private` as in `atomic_path`.
 
     Ends of lines stay as they are, so that a file has the same bytes and hash on every system.
+    A text replaces a text. A mistaken name must not destroy a database, a table or weights, which
+    have a byte 0 near their start.
     """
+    if b"\0" in _start_of(target):
+        raise InputError(
+            f"{target}: is there already and is no text, so it would be lost; name a new file."
+        )
     with atomic_path(target, private) as draft:
         draft.write_text(text, encoding="utf-8", newline="\n")
 
@@ -151,18 +157,24 @@ def write_page(target: Path, page: str) -> None:
 
     So a page can be made again, and a mistaken name destroys neither a database nor a text.
     """
-    if target.is_file() and target.stat().st_size:
-        with target.open("rb") as file:
-            start = file.read(1000).lstrip().lower()
-        if not start.startswith(_PAGE):
-            raise InputError(
-                f"{target}: is there already and is no web page, so it would be lost; name a new "
-                "file, such as report.html."
-            )
+    start = _start_of(target)
+    if start and not start.lstrip().lower().startswith(_PAGE):
+        raise InputError(
+            f"{target}: is there already and is no web page, so it would be lost; name a new "
+            "file, such as report.html."
+        )
     write_text(target, page)
 
 
 _PAGE = b"<!doctype html"
+
+
+def _start_of(path: Path) -> bytes:
+    """The first bytes of a file; none where there is no file."""
+    if not path.is_file():
+        return b""
+    with disk_errors(path), path.open("rb") as file:
+        return file.read(1000)
 
 
 def write_json(target: Path, content: Any, private: bool = False) -> None:

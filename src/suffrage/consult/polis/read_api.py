@@ -104,7 +104,7 @@ def _json(path: Path) -> Any:
         raise InputError(f"{path}: not readable as JSON ({error}).") from error
 
 
-def whole_number(value: Any, where: str, name: str) -> int:
+def number_in_file(value: Any, where: str, name: str) -> int:
     """Return a whole number as files write it. Raises InputError that says where it is none."""
     try:
         number = int(value)
@@ -118,7 +118,7 @@ def whole_number(value: Any, where: str, name: str) -> int:
 
 
 def _whole(row: Mapping[str, Any], key: str, path: Path, number: int) -> int:
-    return whole_number(row.get(key) or 0, f"{path.name} entry {number}", key)
+    return number_in_file(row.get(key) or 0, f"{path.name} entry {number}", key)
 
 
 def _need(row: Mapping[str, Any], key: str, path: Path, number: int) -> Any:

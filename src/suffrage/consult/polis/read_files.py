@@ -29,7 +29,7 @@ from suffrage.consult.polis.read_api import (
     api_about,
     api_statements,
     api_votes,
-    whole_number,
+    number_in_file,
 )
 from suffrage.consult.votes import (
     AGREE,
@@ -215,7 +215,7 @@ def _need(row: Mapping[str, str], column: str, path: Path) -> str:
 
 
 def _whole(text: str, path: Path, line: int, column: str) -> int:
-    return whole_number(text, f"{path.name} line {line}", column)
+    return number_in_file(text, f"{path.name} line {line}", column)
 
 
 def _milliseconds(time: int) -> int:
