@@ -154,43 +154,6 @@ CUT = """() => {
 }"""
 
 
-class Inspector:
-    """Looks at page after page, and remembers what is wrong with them."""
-
-    def __init__(self, page: Any, lang: str) -> None:
-        axe = pytest.importorskip(
-            "axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed"
-        )
-        self.axe, self.page, self.lang = axe.Axe(), page, lang
-        self.complaints: list[str] = []
-        page.on(
-            "console",
-            lambda m: (
-                self.complaints.append(m.text)
-                if m.type == "error" and "status of 4" not in m.text
-                else None
-            ),
-        )
-
-    def look(self, name: str) -> None:
-        """By axe, by width, by the size of what is pressed, and by language."""
-        page = self.page
-        no_sideways(page)
-        assert page.get_attribute("html", "lang") == self.lang, page.url
-        assert bool(page.locator(".draft").count()) == (self.lang != "en"), page.url
-        for found in self.axe.run(page).response["violations"]:
-            nodes = [node["html"][:120] for node in found["nodes"]][:3]
-            self.complaints.append(f"{page.url} {found['id']}: {nodes}")
-        self.complaints += [f"{page.url} small: {one}" for one in page.evaluate(SMALL)]
-        usual = page.viewport_size
-        for width in (390, 768):
-            page.set_viewport_size({"width": width, "height": 900})
-            self.complaints += [f"{page.url} {width} spills: {x}" for x in page.evaluate(SPILLS)]
-            self.complaints += [f"{page.url} {width} is cut: {x}" for x in page.evaluate(CUT)]
-        page.set_viewport_size(usual)
-        picture(page, name)
-
-
 def picture(page: Any, name: str) -> None:
     """A screenshot, where SUFFRAGE_SCREENSHOTS names a folder."""
     folder = os.environ.get("SUFFRAGE_SCREENSHOTS")

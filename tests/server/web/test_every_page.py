@@ -9,13 +9,12 @@ import pytest
 from suffrage.server.store import consultations
 from suffrage.server.watcher import recompute
 from suffrage.server.web.picture import groups_picture
-from tests.server.browser import CRAMPED, STICKS_OUT, Inspector, served, texts, visitor
+from tests.server.browser import served, texts, visitor
+from tests.server.page_copies import WIDTHS, Inspector
 from tests.server.site import Site, consultation, crowd, site
 
-WIDTHS = (320, 390, 1280)
-THEMES = ("light", "dark")
-# Twice the size of text that the pages have otherwise (WCAG 2.2, 1.4.4).
-LARGE = "html { font-size: 225% !important; }"
+# axe takes its time: it sees a page once in each language, at widths and in themes that go round.
+LOOKS = [(width, theme) for theme in ("light", "dark") for width in (320, 390, 1280)]
 OPEN = ("", "join", "consent", "code", "about-you", "vote", "statement/new", "compare", "answers",
     "mine", "mine/withdraw", "withdrawn", "results", "results?sort=agree", "moderation-policy",
     "privacy", "help", "news", "embed", "nothing-here")  # fmt: skip
@@ -34,35 +33,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Site, str]]
     with served(made.app) as url:
         object.__setattr__(made.app.state.settings, "base_url", url)
         yield made, url
-
-
-class Look:
-    """Looks at one page after another: at each width, also in large text, and by axe."""
-
-    def __init__(self, page: Any, lang: str, first: int) -> None:
-        self.page, self.lang, self.at = page, lang, first
-        self.inspector = Inspector(page, lang)
-
-    def __call__(self, name: str) -> None:
-        page = self.page
-        page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-        self.fits("usual text")
-        # axe takes its time: a run sees a page once, at a width and in a theme that go round.
-        width, theme = WIDTHS[self.at % 3], THEMES[self.at // 3 % 2]
-        self.at += 1
-        page.set_viewport_size({"width": width, "height": 800})
-        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
-        self.inspector.look(f"{name}-{self.lang}-{width}-{theme}")
-        style = page.add_style_tag(content=LARGE)
-        self.fits("large text")
-        style.evaluate("one => one.remove()")
-
-    def fits(self, text: str) -> None:
-        """Nothing sticks out at any width."""
-        for width in WIDTHS:
-            self.page.set_viewport_size({"width": width, "height": 800})
-            if out := self.page.evaluate(STICKS_OUT) or self.page.evaluate(CRAMPED):
-                self.inspector.complaints.append(f"{self.page.url} {width}, {text}: {out}")
 
 
 @pytest.mark.slow
@@ -102,20 +72,9 @@ def test_the_word_at_the_readers_mark_covers_no_name_of_a_group(word: str) -> No
             assert across > half + 7 or down > 14, (x, y)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "plain"])
-@pytest.mark.parametrize(("first", "lang"), enumerate(["en", "mi", "es", "ar"]))
-def test_every_page_can_be_read_in_every_language(
-    chromium: Any, live: tuple[Site, str], first: int, lang: str, scripts: bool
-) -> None:
-    made, url = live
-    page = visitor(chromium, url, bypass_csp=True)
-    if not scripts:
-        # axe is a script itself, so only those of the pages are taken away.
-        page.route("**/*.js", lambda route: route.fulfill(body=""))
-    look, _ = Look(page, lang, first + 3 * scripts), texts(lang)
-    failed: list[str] = []
-    page.on("pageerror", lambda error: failed.append(str(error)))
+def goes_everywhere(look: Callable[[str], None], page: Any, made: Site, lang: str) -> None:
+    """Take part once, and look at every page on the way."""
+    _ = texts(lang)
 
     def shown(name: str, act: Callable[[], Any]) -> None:
         with page.expect_navigation():
@@ -158,6 +117,24 @@ def test_every_page_can_be_read_in_every_language(
             look(f"closed-{path.replace('/', '-') or 'landing'}")
     finally:
         consultations.set_phase(made.store, what.id, "open", "tests")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("first", "lang"), enumerate(["en", "mi", "es", "ar"]))
+def test_every_page_can_be_read_in_every_language_with_scripts_and_without(
+    chromium: Any, live: tuple[Site, str], first: int, lang: str
+) -> None:
+    made, url = live
+    failed: list[str] = []
+    page = visitor(chromium, url)
+    inspector = Inspector(page, lang, LOOKS[first:] + LOOKS[:first], WIDTHS)
+    page.on("pageerror", lambda error: failed.append(str(error)))
+    goes_everywhere(lambda name: inspector.look(f"{name}-{lang}"), page, made, lang)
+    # Only the pages that look different without scripts are examined again.
+    plain = visitor(chromium, url, java_script_enabled=False)
+    inspector.follow(plain)
+    goes_everywhere(lambda name: inspector.look(f"{name}-{lang}-plain"), plain, made, lang)
     assert failed == []
-    assert "\n".join(look.inspector.complaints) == ""
+    assert inspector.found() == ""
     page.context.close()
+    plain.context.close()

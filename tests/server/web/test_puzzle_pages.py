@@ -8,7 +8,8 @@ import pytest
 
 from suffrage.server.store import consultations, invitations, participants
 from suffrage.server.store.puzzles import Puzzle, solve_puzzle
-from tests.server.browser import Inspector, served, visitor
+from tests.server.browser import served, visitor
+from tests.server.page_copies import Inspector
 from tests.server.site import Site, consultation, site
 
 BITS = 8
@@ -104,7 +105,7 @@ def test_a_browser_solves_it_and_goes_on_by_itself_when_start_was_pressed_before
         assert page.url.endswith("/join")
         held[0].continue_()
         page.wait_for_url("**/consent")
-        assert not inspector.complaints
+        assert inspector.found() == ""
     assert people(here) == 1
 
 
