@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.server.browser import CRAMPED, CUT, SMALL, SPILLS, STICKS_OUT, picture
-
-WIDTHS = (320, 390, 768, 1280)
+from tests.server.browser import CRAMPED, CUT, SMALL, SPILLS, STICKS_OUT, WIDTHS, picture
 
 # The page as it is now, its folds open, with what was typed. Nothing that is not shown is in it:
 # neither scripts, which have done their work, nor marks that differ each time the page is loaded.
@@ -89,9 +87,11 @@ EXAMINE = f"""async ([width, theme, layout, large]) => {{
         tell(`the copy is ${{main.width}} x ${{main.height}}, the page was ${{copy.main}}`);
     }}
     if (layout && large) {{
-      document.documentElement.style.setProperty("font-size", "225%", "important");
+      const root = document.documentElement;
+      const twice = 2 * parseFloat(getComputedStyle(root).fontSize);
+      root.style.setProperty("font-size", `${{twice}}px`, "important");
       check("large", fits);
-      document.documentElement.style.removeProperty("font-size");
+      root.style.removeProperty("font-size");
     }}
     if (looks) {{
       const {{ violations }} = await axe.run({{ resultTypes: ["violations"] }});

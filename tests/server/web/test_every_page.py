@@ -9,8 +9,8 @@ import pytest
 from suffrage.server.store import consultations
 from suffrage.server.watcher import recompute
 from suffrage.server.web.picture import groups_picture
-from tests.server.browser import served, texts, visitor
-from tests.server.page_copies import WIDTHS, Inspector
+from tests.server.browser import WIDTHS, served, texts, visitor
+from tests.server.page_copies import Inspector
 from tests.server.site import Site, consultation, crowd, site
 
 # axe takes its time: it sees a page once in each language, at widths and in themes that go round.

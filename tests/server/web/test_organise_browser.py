@@ -16,7 +16,7 @@ from tests.server.browser import (
     LOOKS,
     RUNS,
     WIDE,
-    no_sideways,
+    no_sideways_at_any_width,
     served,
     texts,
     visitor,
@@ -208,7 +208,7 @@ def test_the_whole_path_of_an_organiser(
         assert page.inner_text("h1") == _(heading)
         assert page.get_attribute("html", "lang") == lang
         assert bool(page.locator(".draft").count()) == (lang == "mi")
-        no_sideways(page)
+        no_sideways_at_any_width(page)
 
     def press(name: str, within: Any = page) -> None:
         with page.expect_navigation():
@@ -234,7 +234,7 @@ def test_the_whole_path_of_an_organiser(
     quotas = page.locator("table").first
     assert quotas.locator("tbody tr", has_text="60 and over").locator("td").count() == 4
     assert _("Population") in quotas.inner_text() and "40%" in quotas.inner_text()
-    no_sideways(page)
+    no_sideways_at_any_width(page)
 
     # Seeds, as lines and as a file.
     go("Your statements", "Your statements")
@@ -322,7 +322,7 @@ def test_the_whole_path_of_an_organiser(
     page.get_by_role("link", name=_("With a sign (%(count)s)", count=count)).click()
     page.locator("li.card", has_text=name).get_by_role("link").click()
     assert page.locator("tbody tr").count() > 5
-    no_sideways(page)
+    no_sideways_at_any_width(page)
 
     # Groups: found anew, as drawing and as tables.
     go("Groups", "Opinion groups")
@@ -333,7 +333,7 @@ def test_the_whole_path_of_an_organiser(
     assert groups >= 2 and page.locator(".key li").count() == groups
     page.get_by_role("link", name=_("Most voted on first")).click()
     assert page.locator("table").last.locator("tbody tr").count() > 10
-    no_sideways(page)
+    no_sideways_at_any_width(page)
 
     # Principles: from statements, changed, taken away.
     go("Principles", "Principles")
@@ -400,7 +400,7 @@ def test_the_whole_path_of_an_organiser(
     page.locator("#role").select_option(label=_("viewer"))
     press("Save the role")
     link = page.locator("code.long").inner_text()
-    no_sideways(page)
+    no_sideways_at_any_width(page)
 
     # The log holds all of it.
     go("Audit log", "Audit log")
