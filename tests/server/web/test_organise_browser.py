@@ -16,6 +16,7 @@ from tests.server.browser import (
     LOOKS,
     RUNS,
     WIDE,
+    WIDTHS,
     no_sideways_at_any_width,
     served,
     texts,
@@ -87,7 +88,7 @@ def test_every_page_passes_axe_and_fits_the_screen(
     made, url = office
     _ = texts(lang)
     page = visitor(chromium, url, viewport=size, color_scheme=theme)
-    inspector = Inspector(page, lang)
+    inspector = Inspector(page, lang, large=WIDTHS)
     page.goto(f"/admin/login?lang={lang}")
     inspector.look(f"login-{lang}")
     log_in(page, lang=lang)
