@@ -33,25 +33,29 @@ def mean(frame: pl.DataFrame, kinds: Sequence[str], column: str) -> float:
 
 
 def test_it_knows_facts_far_above_chance(given: ProbeInput) -> None:
-    found = asked(given, capability, capability.Options(samples=2))
+    found = asked(given, capability, capability.Options(sums=4, samples=1))
     assert mean(found, ["fact"], "right") > 0.5
     # It writes too much and keeps to few forms.
     assert mean(found, ["instruction"], "right") < 0.6
 
 
-def test_what_it_does_can_be_read_by_letter_and_in_writing(given: ProbeInput) -> None:
+def test_what_it_does_can_be_read_by_letter_and_in_writing(
+    given: ProbeInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every = behaviour.scenarios_for
+    monkeypatch.setattr(behaviour, "scenarios_for", lambda *given: every(*given)[::2])
     found = asked(given, behaviour, behaviour.Options())
     assert mean(found, ["letters"], "mass") > 0.25
-    assert found["first"].is_between(0, 1).all() and found.height == 40
+    assert found["first"].is_between(0, 1).all() and found.height == 20
 
 
 def test_requests_are_answered_and_refusals_counted(
     given: ProbeInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = safety.pairs()[:5]
+    few = safety.pairs()[:3]
     monkeypatch.setattr(safety, "pairs", lambda: few)
     found = asked(given, safety, safety.Options(samples=1))
-    assert found.height == 10
+    assert found.height == 6
     assert found.filter(pl.col("kind") == "written")["text"].str.len_chars().min() > 0  # type: ignore[operator]
 
 
