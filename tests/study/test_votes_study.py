@@ -22,7 +22,7 @@ from suffrage.training_data.replay import is_replay
 from tests.study.conftest import Write
 from tests.synthetic import make_survey, write_survey_files
 
-SURVEY = make_survey(respondents=240, items=12)
+SURVEY = make_survey(respondents=240, items=8)
 START = {"method": "distribution", "name": "survey-only", "steps": 4, "batch": 4, "validation": 0.2}
 VOTED: dict[str, Any] = {
     "method": "distribution",
@@ -62,8 +62,6 @@ def write_votes(write_study: Write, tmp_path: Path) -> Write:
         return write_study(
             **{
                 "methods": [
-                    "base",
-                    "prompt",
                     START,
                     VOTED,
                     {**PAIRED, **SMALL},
@@ -79,7 +77,7 @@ def write_votes(write_study: Write, tmp_path: Path) -> Write:
                     "votes": {"least_voters": 3},
                     "resamples": 4,
                 },
-                "evaluate": ["fit", {"evaluation": "votes", "most": 12}],
+                "evaluate": ["fit", {"evaluation": "votes", "most": 6}],
                 **changes,
             },
         )
