@@ -69,6 +69,7 @@ class StudyInputs:
 
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
+        self._consultations: dict[tuple[int, tuple[str, ...]], ConsultationSource] = {}
 
     @property
     def study(self) -> Study:
@@ -114,10 +115,19 @@ class StudyInputs:
     def consultations(self) -> dict[int, ConsultationSource]:
         """What of the study's consultation may be trained on, for all value sets, by seed."""
         value_sets = list(self.value_sets.values())
-        return {
-            seed: study_consultation(self.study, value_sets, self.items, split, seed)
-            for seed, split in self.splits.items()
-        }
+        return {seed: self.consultation_of(value_sets, seed) for seed in self.splits}
+
+    def consultation_of(self, value_sets: Sequence[ValueSet], seed: int) -> ConsultationSource:
+        """What of the study's consultation may be trained on, for some value sets at one seed.
+
+        It is worked out once: many trainings of a study learn from the same people.
+        """
+        key = seed, tuple(value_set.name for value_set in value_sets)
+        if key not in self._consultations:
+            split = self.splits[seed]
+            found = study_consultation(self.study, value_sets, self.items, split, seed)
+            self._consultations[key] = found
+        return self._consultations[key]
 
     def method(self, name: str) -> MethodSpec:
         """The study's entry for a method."""

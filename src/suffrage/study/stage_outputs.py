@@ -41,7 +41,7 @@ from suffrage.publish.model_card import CARD, model_card
 from suffrage.study.descriptions import descriptions_to_keep, study_personas
 from suffrage.study.facts import results_of
 from suffrage.study.floor_readings import floor_readings
-from suffrage.study.inputs import StudyInputs, study_consultation
+from suffrage.study.inputs import StudyInputs
 from suffrage.study.manifest import checkpoint_manifest, questions_before, trained_questions
 from suffrage.study.models_at_hand import ModelOfMethod, ModelsAtHand, models_of
 from suffrage.study.pre_aligned import distinct_starts
@@ -132,9 +132,7 @@ def _record_settings(inputs: StudyInputs, place: TrainingPlace) -> RecordSetting
         options.record_settings, folder=study.folder, seed=seed, together=place[2] == ""
     )
     if inputs.method(method).uses_consultation:
-        source = study_consultation(
-            study, inputs.learnt_from(place), inputs.items, inputs.splits[seed], seed
-        )
+        source = inputs.consultation_of(inputs.learnt_from(place), seed)
         settings = replace(settings, consultation=source)
     paraphrases = getattr(options, "paraphrases", None)
     if paraphrases:
@@ -206,8 +204,7 @@ def _statements_of(inputs: StudyInputs, place: TrainingPlace) -> list[Item]:
     method, seed, _ = place
     if inputs.method(method).records not in ("votes", "combined"):
         return []
-    split, value_sets = inputs.splits[seed], inputs.learnt_from(place)
-    return study_consultation(inputs.study, value_sets, inputs.items, split, seed).statement_items
+    return inputs.consultation_of(inputs.learnt_from(place), seed).statement_items
 
 
 def _train(
