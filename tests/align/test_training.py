@@ -167,19 +167,23 @@ def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
     assert shares[0] > before + 0.15 and shares[1] < before - 0.05, (before, shares)
 
 
+# Steps of each phase of a training that is broken off; a point is kept after four.
+STEPS = 6
+
+
 @pytest.fixture(scope="module")
 def unbroken(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Gives what ten steps of a method leave, trained once."""
+    """Gives what all steps of a method leave, trained once."""
 
     @cache
     def trained(name: str) -> Path:
-        return run(name, job(tiny_model, name, tmp_path_factory.mktemp(name), 10))
+        return run(name, job(tiny_model, name, tmp_path_factory.mktemp(name), STEPS))
 
     return trained
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed_at", [17, 27], ids=["preference model", "ppo"])
+@pytest.mark.parametrize("killed_at", [STEPS + 5, 2 * STEPS + 5], ids=["preference model", "ppo"])
 def test_rlhf_goes_on_in_whichever_phase_it_was_broken(
     killed_at: int, unbroken: Callable[[str], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
@@ -192,13 +196,13 @@ def test_rlhf_goes_on_in_whichever_phase_it_was_broken(
         if step == killed_at:
             raise Killed
 
-    broken = job(tiny_model, "rlhf", tmp_path / "broken", 10)
+    broken = job(tiny_model, "rlhf", tmp_path / "broken", STEPS)
     train = method("rlhf").train
     assert train is not None
     with pytest.raises(Killed):
         train(replace(broken, on_step=die))
     facts = train(broken)
-    assert facts.resumed_from == killed_at - 3 and facts.seconds_before > 0
+    assert facts.resumed_from == killed_at - 1 and facts.seconds_before > 0
     for part in (".", "preference_model"):
         wanted, found = weights(whole / part), weights(broken.output / part)
         assert all(torch.equal(wanted[key], found[key]) for key in wanted)
@@ -250,10 +254,10 @@ def test_a_broken_training_ends_as_an_unbroken_one(
         pass
 
     def die(step: int, total: int, loss: float) -> None:
-        if step == 7:
+        if step == 5:
             raise Killed
 
-    broken = job(tiny_model, name, tmp_path / "broken", 10)
+    broken = job(tiny_model, name, tmp_path / "broken", STEPS)
     train = method(name).train
     assert train is not None
     with pytest.raises(Killed):
@@ -263,17 +267,17 @@ def test_a_broken_training_ends_as_an_unbroken_one(
     again = weights(broken.output)
     assert all(torch.equal(whole[key], again[key]) for key in whole)
     steps = [json.loads(line)["step"] for line in (broken.output / "training.jsonl").open()]
-    assert steps == list(range(1, 11))
+    assert steps == list(range(1, STEPS + 1))
 
 
 def train_until_killed(tiny: Path, folder: Path) -> None:
-    """Train up to step 7, and die while the line of step 8 is written."""
-    given = job(tiny, "distribution", folder, 10)
+    """Train up to step 5, and die while the line of step 6 is written."""
+    given = job(tiny, "distribution", folder, STEPS)
 
     def die(step: int, total: int, loss: float) -> None:
-        if step == 7:
+        if step == 5:
             with (given.work / "training.jsonl").open("a") as log:
-                log.write('{"step": 8, "lo')
+                log.write('{"step": 6, "lo')
             os.kill(os.getpid(), signal.SIGKILL)
 
     run("distribution", replace(given, on_step=die))
@@ -284,7 +288,7 @@ def test_a_killed_training_leaves_no_line_of_its_log_twice_or_torn(
     unbroken: Callable[[str], Path], tiny_model: Path, tmp_path: Path
 ) -> None:
     run_until_killed(train_until_killed, tiny_model, tmp_path / "killed")
-    given = job(tiny_model, "distribution", tmp_path / "killed", 10)
+    given = job(tiny_model, "distribution", tmp_path / "killed", STEPS)
     assert (given.work / "training.jsonl").read_text().endswith("lo")
     lines = (run("distribution", given) / "training.jsonl").read_text()
     assert lines == (unbroken("distribution") / "training.jsonl").read_text()
