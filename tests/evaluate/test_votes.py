@@ -9,8 +9,8 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 
 from suffrage.consult.consultation import Consultation
-from suffrage.evaluate.asking.item_probes import SCHEMA
-from suffrage.evaluate.asking.voting_groups import AVERAGE, COMMONEST
+from suffrage.evaluate.asking.item_probes import SCHEMA, chosen_items
+from suffrage.evaluate.asking.voting_groups import AVERAGE, COMMONEST, PARTICIPANTS
 from suffrage.evaluate.results import Figure
 from suffrage.evaluate.scorecard import AS_ITSELF, EvaluationInput, Scorecard
 from suffrage.evaluate.votes import EVALUATION, Options
@@ -48,13 +48,19 @@ def source(public: Consultation = PUBLIC) -> ConsultationSource:
 SOURCE = source()
 
 
-def scored(models: dict[str, Says], found: ConsultationSource = SOURCE, **more: Any) -> Scorecard:
+def scored(
+    models: dict[str, Says],
+    found: ConsultationSource = SOURCE,
+    most: int | None = None,
+    **more: Any,
+) -> Scorecard:
     """The scorecard of models that answer by a function of the population and the item."""
+    asked = chosen_items(found.statement_items, most)
     probes = {}
     for name, says in models.items():
         rows = []
         for population in ("north", "south", "everyone"):
-            for item in found.statement_items:
+            for item in asked:
                 shares = says(population, item.id)
                 rows.append(
                     {
@@ -180,6 +186,15 @@ def test_a_parrot_of_the_average_vote_is_at_its_floor() -> None:
     own = figure(parrot, "fit", "model", "held_out")
     assert own.value == pytest.approx(figure(card, "fit", AVERAGE, "held_out").value)
     assert own.floor == pytest.approx(own.value)
+
+
+def test_floors_and_people_are_measured_on_the_statements_that_models_were_asked_about() -> None:
+    models = {"model": lambda population, item: (0.7, 0.2, 0.1)}
+    some, whole = scored(models, most=20), scored(models)
+    for side in ("held_out", "trained"):
+        (count,) = {figure(some, "fit", name, side).n for name in ("model", AVERAGE, COMMONEST)}
+        assert 0 < figure(some, "fit", PARTICIPANTS, side).n <= count
+        assert count < figure(whole, "fit", "model", side).n
 
 
 def test_the_group_that_is_answered_wrongly_is_named() -> None:

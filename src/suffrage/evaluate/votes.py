@@ -221,15 +221,22 @@ class _Seed:
 
 
 def _units(given: EvaluationInput, seeds: Mapping[int, _Seed]) -> _Units:
-    """Every row of each method, floor and of the participants."""
+    """Every row of each method, floor and of the participants.
+
+    All have rows of the statements that models were asked about, which may be a part of them.
+    """
     found: _Units = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    put: dict[int, set[str]] = defaultdict(set)
+    for (_, at), frame in given.probes.items():
+        put[at] |= set(frame["item"].to_list())
 
     def add(own: _Seed, group: VotingGroup, name: str, answers: Mapping[str, FloatArray]) -> None:
         people: tuple[PeopleSide, ...] = ("held_out", "seen")
+        known = {item: answers[item] for item in answers if item in put[own.source.seed]}
         for which in people:
             if name == PARTICIPANTS and which == "seen":
                 continue  # They would be compared with themselves.
-            for side, measure, row in own.rows(group, which, answers):
+            for side, measure, row in own.rows(group, which, known):
                 found[group.kind == "opinion", which, side][measure][name].append(row)
 
     for own in seeds.values():
