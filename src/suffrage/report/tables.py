@@ -61,7 +61,7 @@ class ScoreboardRow:
 
     @property
     def way(self) -> float | None:
-        """Share of the way from the average-training floor to the ceiling."""
+        """Share of the way from the average answer to the ceiling."""
         return self.held_out.way if self.held_out else None
 
 
@@ -347,7 +347,7 @@ def latex_scoreboard(results: Results) -> str:
             rf"\caption{{{latex_escaped(caption)} EMD: earth mover's distance, ordered items only. "
             r"Entropy ratio: below 1 the model's answers are more alike than the population's. "
             r"Slope: of the model's shares on the population's; above 1 amplifies the majority. "
-            r"Way: from the average-training floor (0) to the ceiling of two halves of the same "
+            r"Way: from the average answer (0) to the ceiling of two halves of the same "
             r"respondents (100\,\%).}",
             rf"\label{{tab:suffrage-{label}}}",
             r"\end{table}",

@@ -109,7 +109,7 @@ def _note(results: Results) -> str:
     )
     said = any(row.sentence for row in scoreboard_rows(results))
     known = any(method.name == AVERAGE for method in results.methods)
-    way = "Way: from the average-training floor to the ceiling."
+    way = "Way: from the average answer to the ceiling."
     if not known:
         way = "Way: none, because no question is trained on that could make an average floor."
     second = (
