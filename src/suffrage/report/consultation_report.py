@@ -19,7 +19,7 @@ from suffrage.consult.groups.shown_shares import LEAST_OF_GROUP, LEAST_VOTERS
 from suffrage.consult.participation import LEAST_SHOWN, participation
 from suffrage.consult.polis.conversation import conversation_of
 from suffrage.plurals import plural
-from suffrage.report.plain_words import day_in_words
+from suffrage.report.plain_words import day_in_words, name_in_words
 from suffrage.report.rendering import render_page
 
 # Each list on the first pages has so many statements.
@@ -133,9 +133,12 @@ def _people(consultation: Consultation) -> list[tuple[str, Sequence[tuple[str, s
     )
     return [
         (
-            item,
+            name_in_words(item),
             [
-                (row.value, f"fewer than {LEAST_SHOWN}" if row.count is None else f"{row.count:,}")
+                (
+                    name_in_words(row.value),
+                    f"fewer than {LEAST_SHOWN}" if row.count is None else f"{row.count:,}",
+                )
                 for row in counts
                 if row.item == item
             ],

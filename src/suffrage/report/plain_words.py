@@ -32,6 +32,18 @@ def plain_words(value: Any) -> str:
     return str(value)
 
 
+def name_in_words(name: str) -> str:
+    """The name of a column or of one of its values, as a heading.
+
+    Examples
+    --------
+    >>> name_in_words("place_of_birth"), name_in_words("16-34"), name_in_words("NZ born")
+    ('Place of birth', '16-34', 'NZ born')
+    """
+    spaced = " ".join(name.replace("_", " ").split())
+    return spaced[:1].upper() + spaced[1:]
+
+
 def day_in_words(day: date) -> str:
     """A day as people write it.
 

@@ -182,8 +182,10 @@ class AuditWords:
             return self.desk._(_ASKED[key].options[value])
         if isinstance(value, bool):
             return self.desk._("yes") if value else self.desk._("no")
+        if isinstance(value, float) and key == "targets":
+            return words.percent(value)
         if isinstance(value, Mapping):
-            parts = (f"{name}: {self._plain(part)}" for name, part in value.items())
+            parts = (f"{name}: {self._plain(part, key)}" for name, part in value.items())
             return _short("; ".join(parts))
         if isinstance(value, (list, tuple)):
             return _short(", ".join(self._plain(part) for part in value))

@@ -27,10 +27,10 @@ from suffrage.server.web.organise.forms import MistakesError, Sent, at_field
 A_PAGE = 50
 MOST_AT_ONCE = 5000
 STATES = {
-    "used": N_("Used"),
-    "revoked": N_("Revoked"),
-    "expired": N_("Expired"),
     "open": N_("Not used yet"),
+    "used": N_("Used"),
+    "expired": N_("Expired"),
+    "revoked": N_("Revoked"),
 }
 # Why a mail was not sent, as `mail_failed` records it.
 FAILURES = {
