@@ -65,7 +65,9 @@ def test_a_refused_form_keeps_what_was_typed_and_names_each_field(office: Office
     ]
     assert 'aria-describedby="question-problem question-hint"' in answer.text
     taken = visitor.post("/admin/new", 422, **NEW, slug="demo").text
-    assert '<a href="#slug">' in taken and "is taken in this store" in taken
+    assert '<a href="#slug">' in taken and "Another consultation has this name" in taken
+    wrong = visitor.post("/admin/new", 422, **NEW, slug="Bad!").text
+    assert '<a href="#slug">' in wrong and "small letters (a to z)" in wrong
     assert len(consultations.list_consultations(office.store)) == 1
 
 
@@ -99,10 +101,14 @@ def test_only_owners_make_consultations_and_anybody_of_the_staff_the_first(
             {"time_zone": "UTC", "opens": "2030-02-02T09:00", "closes": "2030-02-01T09:00"},
             "closes",
         ),
+        # It would close at once.
+        ("dates", {"time_zone": "UTC", "closes": "2001-01-01T09:00"}, "closes"),
         ("look", {"colour": "blue"}, "colour"),
         ("embedding", {"sites": "https://a.example\nhttp://b.example"}, "sites"),
         ("languages", {"language": "en", "first": "mi"}, "first"),
         ("texts", {"title__en": "x" * 301, "question__en": "?"}, "title-en"),
+        # People consent to nobody.
+        ("texts", {"title__en": "X", "question__en": "?", "contact": "A phone"}, "organiser"),
     ],
 )
 def test_a_wrong_setting_is_told_next_to_its_field_and_nothing_changes(

@@ -294,10 +294,22 @@ def set_texts(
 def set_settings(
     store: Store, consultation_id: str, changes: Mapping[str, Any], actor: str
 ) -> ConsultationSettings:
-    """Change some settings and leave the others. Raises InputError naming a wrong key or value."""
+    """Change some settings and leave the others.
+
+    Raises
+    ------
+    InputError
+        A key or value is wrong, or an open consultation would no longer say who asks.
+    """
     with store.write() as c:
-        before = find_consultation_by_id(c, consultation_id).settings.model_dump(mode="json")
+        what = find_consultation_by_id(c, consultation_id)
+        before = what.settings.model_dump(mode="json")
         after = reading.validated(ConsultationSettings, {**before, **changes}, "settings")
+        if what.phase == "open" and says_who_asks(what.settings) and not says_who_asks(after):
+            raise InputError(
+                "people read who asks them before they consent: keep organiser and contact while "
+                "the consultation is open."
+            )
         plain = after.model_dump(mode="json")
         c.execute(
             update(consultation).where(consultation.c.id == consultation_id).values(settings=plain)

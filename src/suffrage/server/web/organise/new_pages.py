@@ -188,9 +188,11 @@ def _make(request: Request, member: Member, sent: Sent) -> StoredConsultation:
     with at_field("lines"):
         seeds = intake.seeds_of_lines("\n".join(lines), language) if lines else []
     with at_field("slug"):
+        slug = sent.get("slug").strip()
+        _require_free(request, slug)
         made = consultations.create_consultation(
             store,
-            sent.get("slug").strip() or _free_slug(request, answers["title"]),
+            slug or _free_slug(request, answers["title"]),
             {language: answers["title"]},
             {language: answers["question"]},
             ConsultationSettings(
@@ -206,6 +208,16 @@ def _make(request: Request, member: Member, sent: Sent) -> StoredConsultation:
     return made
 
 
+def _require_free(request: Request, slug: str) -> None:
+    """Refuse a name for addresses in the words of the page. "" is none."""
+    if slug and not consultations.SLUG.fullmatch(slug):
+        raise InputError(
+            "write at most 64 small letters (a to z), digits and hyphens, such as parks-2030."
+        )
+    if slug in {what.slug for what in consultations.list_consultations(store_of(request))}:
+        raise InputError("another consultation has this name in its address; choose another.")
+
+
 def _free_slug(request: Request, title: str) -> str:
     """Return a name for addresses made from a title, that no other consultation has."""
     plain = unicodedata.normalize("NFKD", title.casefold()).encode("ascii", "ignore").decode()
@@ -219,6 +231,8 @@ def _free_slug(request: Request, title: str) -> str:
 
 def _import(request: Request, member: Member, sent: Sent) -> StoredConsultation:
     store, slug = store_of(request), sent.get("slug").strip()
+    with at_field("slug"):
+        _require_free(request, slug)
     consents = tuple(each for each in CONSENTS if each in sent.all("consent"))
     with at_field("file"), tempfile.TemporaryDirectory(prefix="suffrage-import-") as passing:
         if not sent.file:
@@ -240,6 +254,7 @@ def _import(request: Request, member: Member, sent: Sent) -> StoredConsultation:
         except pl.exceptions.PolarsError as error:
             raise InputError("a table in the archive is not readable; export it again.") from error
     with at_field("slug"):
+        _require_free(request, content.slug)
         stated = consents if read is not None else ()
         return from_consultation(store, content, member.id, stated, read)
 

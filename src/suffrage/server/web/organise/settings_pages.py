@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fastapi import APIRouter
 from starlette.responses import Response
@@ -214,6 +215,12 @@ def _form(desk: Desk, title: str, asks: tuple[Ask, ...]) -> Response:
 def _save(desk: Desk, sent: Sent, asks: tuple[Ask, ...]) -> str:
     found = read_answers(asks, sent, desk.about.settings.languages)
     title, question = found.pop("title", None), found.pop("question", None)
+    if asks is TEXTS and desk.about.phase == "open":
+        problem = InputError("people read this before they consent; it is needed while it is open.")
+        missing = [(name, problem) for name in ("organiser", "contact") if not found[name].strip()]
+        if missing:
+            labels = {ask.name: ask.label for ask in TEXTS}
+            raise MistakesError(missing, labels)
     if title is not None and question is not None:
         set_texts(desk.store, desk.id, title, question, desk.member.id)
     set_settings(desk.store, desk.id, found, desk.member.id)
@@ -224,6 +231,14 @@ def _save_dates(desk: Desk, sent: Sent) -> str:
     found = read_answers(DATES, sent, desk.about.settings.languages)
     if found["opens"] and found["closes"] and found["closes"] <= found["opens"]:
         raise MistakesError([("closes", InputError("it must close after it opens."))])
+    # A wrong year would close an open consultation within seconds.
+    closes = datetime.fromisoformat(found["closes"]) if found["closes"] else None
+    is_new = closes is not None and closes != desk.about.settings.closes
+    if closes and is_new and desk.about.phase == "open" and closes <= datetime.now(UTC):
+        problem = InputError(
+            "this moment has passed; choose a later one, or close the consultation in the settings."
+        )
+        raise MistakesError([("closes", problem)])
     set_settings(desk.store, desk.id, found, desk.member.id)
     return "done=settings"
 
