@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 
 from suffrage.server.store import database, staff
 from suffrage.server.store.secret_keys import VARIABLE
+from suffrage.server.web.organise import waiting
 from tests.server.browser import chromium_started
 from tests.server.databases import SECRET, postgresql_server
 from tests.server.empty_stores import empty_store
@@ -27,6 +28,12 @@ def quick_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     quick = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
     monkeypatch.setattr(staff, "_hasher", lambda: quick)
     staff._nobody.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def patient_forms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forms that wait for their work, however slow the machine is."""
+    monkeypatch.setattr(waiting, "PATIENCE", 300.0)
 
 
 @pytest.fixture(scope="package", autouse=True)

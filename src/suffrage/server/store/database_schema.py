@@ -578,6 +578,22 @@ prediction = Table(
     Column("score", JSON(none_as_null=True)),
 )
 
+# Work that takes minutes, the last of each kind: pages start it and look for it. See
+# `background_work.py`.
+background_work = Table(
+    "background_work",
+    metadata,
+    _consultation(key=True),
+    Column("kind", Text, primary_key=True),
+    Column("started", _TIME, nullable=False),
+    # When the process that does it was last seen.
+    Column("alive", _TIME, nullable=False),
+    Column("ended", _TIME),
+    Column("outcome", JSON(none_as_null=True)),
+    # A user's mistake, as a text and what to fill in.
+    Column("problem", JSON(none_as_null=True)),
+)
+
 # Each entry contains the hash of the one before it, so that a change or a deletion shows.
 audit = Table(
     "audit",

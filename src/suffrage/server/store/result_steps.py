@@ -10,6 +10,7 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from suffrage.server.store.database_schema import (
     audit,
+    background_work,
     consent,
     consultation,
     results,
@@ -73,6 +74,12 @@ def mark_withdrawal(
         Statements whose text is taken back; it is deleted from the results at once.
     """
     lock_results(c, consultation_id)
+    c.execute(
+        delete(background_work).where(
+            background_work.c.consultation_id == consultation_id,
+            background_work.c.outcome.is_not(None),
+        )
+    )
     of = results.c.consultation_id == consultation_id
     row = _newest(c, consultation_id)
     if row is None:

@@ -41,6 +41,7 @@ from suffrage.server.web.organise import (
     invitation_pages,
     new_pages,
     preview_pages,
+    principle_pages,
     release_pages,
     settings_pages,
     translation_pages,
@@ -90,6 +91,7 @@ ORGANISER_ROUTERS: tuple[APIRouter, ...] = (
     new_pages.router,
     translation_pages.router,
     preview_pages.router,
+    principle_pages.router,
     release_pages.router,
 )
 

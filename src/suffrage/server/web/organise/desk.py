@@ -305,7 +305,11 @@ def _told(desk: Desk, show: Show) -> Response:
 
 def back_to(request: Request, query: str) -> Response:
     """The same page again, so that reloading it sends nothing twice."""
-    kept = [(k, v) for k, v in parse_qsl(request.url.query) if k not in ("done", "undo", "count")]
+    kept = [
+        (k, v)
+        for k, v in parse_qsl(request.url.query)
+        if k not in ("done", "undo", "count", "wait")
+    ]
     whole = urlencode([*kept, *parse_qsl(query)])
     path = request.url.path
     response: Response = with_visit(

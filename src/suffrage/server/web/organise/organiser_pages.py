@@ -13,14 +13,11 @@ from starlette.responses import Response
 
 from suffrage.consult.candidate_answers import CandidateAnswer, candidates_of_text
 from suffrage.consult.pairing import PairDesign
-from suffrage.consult.principles import TEMPLATE, PrincipleSettings, find_principles
 from suffrage.consult.quality import left_rate
 from suffrage.errors import InputError
 from suffrage.server import plot
-from suffrage.server.consultation_results import RESAMPLES
 from suffrage.server.store import audit, invitations, participants, staff, statements, stored_votes
 from suffrage.server.store import shown_answers as answers
-from suffrage.server.store import stored_principles as principles
 from suffrage.server.store.consultations import Phase, set_phase
 from suffrage.server.store.database import now
 from suffrage.server.store.statements import State
@@ -38,6 +35,7 @@ from suffrage.server.web.organise.desk import Desk, add_section, file_response, 
 from suffrage.server.web.organise.forms import MistakesError, Sent, at_field
 from suffrage.server.web.organise.settings_pages import PARTS
 from suffrage.server.web.organise.staff_desk import change_staff, show_staff
+from suffrage.server.web.organise.waiting import in_background, waiting_page, work_view
 
 A_PAGE = 25
 ENTRIES_A_PAGE = 100
@@ -51,19 +49,15 @@ def _overview(desk: Desk) -> Response:
     content = desk.content
     rows = figures.participant_rows(desk.store, desk.id, content)
     states = Counter(content.statements["state"])
+    strata = figures.strata_of(content, desk.about.settings)
     values = {
         "counts": participants.count_participants(desk.store, desk.id),
         "votes": content.votes.height,
         "comparisons": content.comparisons.height,
         "reactions": content.reactions.height,
         "states": [(word, s, states.get(s, 0)) for s, word in desk.words.states.items()],
-        "strata": [
-            (item, list(rows))
-            for item, rows in groupby(
-                figures.strata_of(content, desk.about.settings), lambda row: row.item
-            )
-        ],
-        "labels": figures.item_labels(desk.about, desk.language.code),
+        "strata": [(item, list(rows)) for item, rows in groupby(strata, lambda row: row.item)],
+        "labels": figures.item_labels(desk.about, desk.language.code, strata),
         "invited": figures.invitations_by_stratum(desk.store, desk.id),
         "flags": figures.count_flags(rows),
         "shown": figures.shown_and_answered(desk.store, desk.id),
@@ -332,10 +326,12 @@ def _votes_of(desk: Desk) -> Response:
     return desk.page("votes.html", "participants", values)
 
 
-# --- groups, principles, releases ------------------------------------------------------------
+# --- groups -----------------------------------------------------------------------------------
 
 
 def _groups(desk: Desk) -> Response:
+    if waiting := waiting_page(desk, "groups", "/groups", "/groups?done=again"):
+        return waiting
     last = desk.results
     result = dict(last.result) if last else None
     found = result if result and not result.get("waiting") else None
@@ -361,9 +357,10 @@ def _groups(desk: Desk) -> Response:
         desk.viewed("groups", f"results {last.version}")
     values = {
         "lag": _lag(desk),
+        "work": work_view(desk, "groups", 0 if last is None else last.created),
         "waiting": desk.language.told(_why(result)) if result and not found else None,
         "found": found,
-        "spoken": _spoken(desk),
+        "spoken": figures.spoken_languages(desk.store, desk.id),
         "drawing": drawing,
         "mark": plot.group_mark,
         "may": desk.may("analyse"),
@@ -371,11 +368,6 @@ def _groups(desk: Desk) -> Response:
         "all": _sorted(found, desk.query("sort", "divided")) if found else [],
     }
     return desk.page("groups.html", "groups", values)
-
-
-def _spoken(desk: Desk) -> dict[str, str]:
-    """The language of each statement."""
-    return {s.id: s.language for s in statements.list_statements(desk.store, desk.id)}
 
 
 def _why(result: dict[str, Any]) -> InputError:
@@ -397,92 +389,11 @@ def _sorted(found: dict[str, Any], by: str) -> list[dict[str, Any]]:
     return sorted(found["all"], key=keys.get(by, keys["divided"]))
 
 
-def _again(desk: Desk, sent: Sent) -> str:
-    recompute(desk.store, desk.about)
-    return urlencode({"done": "again"})
+def _again(desk: Desk, sent: Sent) -> Response:
+    def compute() -> None:
+        recompute(desk.store, desk.about)
 
-
-def _principles(desk: Desk) -> Response:
-    everything = statements.list_statements(desk.store, desk.id)
-    names = {m.id: m.name or m.email for m, _ in staff.list_members(desk.store, desk.id)}
-    values = {
-        "principles": principles.list_principles(desk.store, desk.id),
-        "texts": {s.id: s for s in everything},
-        "accepted": [s for s in everything if s.state == "accepted"],
-        "names": names,
-        "support": _support(desk),
-        "may": desk.may("analyse"),
-    }
-    return desk.page("principles.html", "principles", values)
-
-
-def _support(desk: Desk) -> dict[str, dict[str, Any]]:
-    """What the last results say of each statement."""
-    last = desk.results
-    return {} if last is None else {row["statement"]: row for row in last.result.get("all", [])}
-
-
-def _write_principle(desk: Desk, sent: Sent) -> str | Response:
-    if sent.get("remove"):
-        principles.remove_principle(desk.store, desk.id, sent.get("remove"), desk.member.id)
-        return urlencode({"done": "removed"})
-    if sent.get("what") == "find":
-        return _find_principles(desk)
-    if sent.get("what") == "keep":
-        return _keep_principles(desk, sent)
-    if sent.get("what") == "file":
-        with at_field("file"):
-            read = intake.principles_of_constitution(sent.file_text())
-        # All are looked at before the first is written.
-        for _, ids in read:
-            for id in ids:
-                statements.find_statement(desk.store, desk.id, id)
-        for text, ids in read:
-            why = desk._("From a constitution made of this consultation's votes.")
-            principles.write_principle(desk.store, desk.id, text, ids, desk.member.id, why)
-        return urlencode({"done": "principles", "count": len(read)})
-    with at_field("text" if not sent.get("text").strip() else "source"):
-        principles.write_principle(
-            desk.store,
-            desk.id,
-            sent.get("text"),
-            sent.all("source"),
-            desk.member.id,
-            sent.get("rationale"),
-            sent.get("id") or None,
-        )
-    return urlencode({"done": "principle"})
-
-
-def _find_principles(desk: Desk) -> Response:
-    """The statements that every opinion group supports, for organisers to choose from."""
-    found = find_principles(desk.content, PrincipleSettings(resamples=RESAMPLES))
-    known = {frozenset(p.sources) for p in principles.list_principles(desk.store, desk.id)}
-    values = {
-        "found": [(p, frozenset(p.sources) in known) for p in found.merged],
-        "texts": found.texts,
-        "spoken": _spoken(desk),
-        "uncertain": len(found.uncertain),
-        "people": found.participants,
-    }
-    return desk.page("principles_found.html", "principles", values)
-
-
-def _keep_principles(desk: Desk, sent: Sent) -> str:
-    """Keep those that were ticked, each named by the statements it comes from."""
-    texts = {s.id: s.text for s in statements.list_statements(desk.store, desk.id)}
-    chosen = [tuple(sources.split(" ")) for sources in sent.all("sources")]
-    if not chosen:
-        raise InputError("choose a principle: tick those you want to keep.")
-    # All are looked at before the first is written.
-    for sources in chosen:
-        for id in sources:
-            statements.find_statement(desk.store, desk.id, id)
-    why = desk._("Every opinion group supports it: found in the votes.")
-    for sources in chosen:
-        wording = TEMPLATE.format(" ".join(texts[sources[0]].split()))
-        principles.write_principle(desk.store, desk.id, wording, sources, desk.member.id, why)
-    return urlencode({"done": "principles", "count": len(chosen)})
+    return in_background(desk, "groups", compute, "/groups?done=again")
 
 
 # --- audit log and settings ------------------------------------------------------------------
@@ -574,7 +485,6 @@ _section("/answers", _answers, _add_answers)
 _section("/participants", _people, _exclude, do="moderate")
 _section("/participants/{person}", _votes_of, view="analyse")
 _section("/groups", _groups, _again, do="analyse")
-_section("/principles", _principles, _write_principle, do="analyse")
 _section("/audit", _audit)
 _section("/audit.jsonl", _audit_file, view="export")
 _section("/settings", _settings, _set)

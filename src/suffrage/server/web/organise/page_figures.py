@@ -14,12 +14,13 @@ from suffrage.consult.consultation import Consultation
 from suffrage.consult.pairing import PairDesign, core_coverage, pairs_of
 from suffrage.consult.participation import Stratum, participation
 from suffrage.consult.quality import Quality, quality
+from suffrage.report.plain_words import name_in_words
 from suffrage.server.store import invitations, participants
 from suffrage.server.store.consultations import ConsultationSettings, StoredConsultation
 from suffrage.server.store.database import Store
 from suffrage.server.store.database_schema import exposure
 from suffrage.server.store.participants import Participant
-from suffrage.server.store.statements import Moderation, StoredStatement
+from suffrage.server.store.statements import Moderation, StoredStatement, list_statements
 from suffrage.server.texts import near_duplicates
 
 # A page left open over lunch says nothing about reading speed.
@@ -48,9 +49,22 @@ def strata_of(content: Consultation, settings: ConsultationSettings) -> list[Str
     return participation(own, settings.targets, values)
 
 
-def item_labels(about: StoredConsultation, language: str) -> dict[str | tuple[str, str], str]:
-    """What items about people, and their values, are called in a language."""
+def spoken_languages(store: Store, consultation_id: str) -> dict[str, str]:
+    """Return the language of each statement."""
+    return {s.id: s.language for s in list_statements(store, consultation_id)}
+
+
+def item_labels(
+    about: StoredConsultation, language: str, strata: Sequence[Stratum] = ()
+) -> dict[str | tuple[str, str], str]:
+    """What items about people, and their values, are called in a language.
+
+    strata: those of imported files too, which nobody asked here.
+    """
     found: dict[str | tuple[str, str], str] = {}
+    for row in strata:
+        found[row.item] = name_in_words(row.item)
+        found[row.item, row.value] = name_in_words(row.value)
     for item in about.settings.demographics:
         found[item.item] = about.text(item.label, language)[0] or item.item
         for option in item.options:

@@ -14,6 +14,28 @@
   }
 })();
 (() => {
+  // A page that waits asks whether the work is done, and goes on only then.
+  const waits = document.getElementById("waits");
+  if (!waits) return;
+  const look = async () => {
+    try {
+      const found = await fetch(location.href, { cache: "no-store" });
+      if (!found.ok || !(await found.text()).includes('id="waits"')) { location.replace(found.url); return; }
+    } catch { /* the next look may reach the server */ }
+    setTimeout(look, 1000 * waits.dataset.every);
+  };
+  setTimeout(look, 1000 * waits.dataset.every);
+})();
+(() => {
+  // After a form that takes long was sent, it says so: the browser alone shows too little.
+  for (const form of document.querySelectorAll("form[data-slow]")) {
+    form.addEventListener("submit", () => {
+      const said = form.querySelector("[role=status]");
+      setTimeout(() => { said.textContent = form.dataset.slow; }, 1000);
+    });
+  }
+})();
+(() => {
   const queue = document.getElementById("queue");
   if (!queue) return;
   const cards = [...queue.querySelectorAll("article")];
