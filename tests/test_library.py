@@ -17,6 +17,7 @@ from suffrage.align.checkpoint import MANIFEST
 from suffrage.cli import app
 from suffrage.errors import InputError
 from suffrage.models import ItemProbe, LanguageModel, identify, read_letters
+from suffrage.survey.weighting import WeightingSpec
 from suffrage.training_data import HeldOut
 from tests.example_files import write_examples
 
@@ -494,3 +495,113 @@ def test_people_without_the_populations_shares_are_refused(town: Path, tmp_path:
     votes = suffrage.read_polis(town / "polis-export")
     with pytest.raises(InputError, match="go together"):
         suffrage.find_opinion_groups(votes, resamples=2, people=people)
+
+
+# --- wrong values ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("verb", [suffrage.build_value_set, suffrage.split_items])
+def test_a_seed_below_0_is_refused(verb: Any, survey: suffrage.Survey) -> None:
+    given: dict[str, Any] = {"name": "all"} if verb is suffrage.build_value_set else {"share": 0.5}
+    with pytest.raises(InputError, match=r"seed is -1; give a whole number from 0 on\."):
+        verb(survey, seed=-1, **given)
+
+
+def test_conditions_may_list_values_in_a_tuple_and_name_columns_in_words(
+    survey: suffrage.Survey,
+) -> None:
+    listed = suffrage.build_value_set(survey, "north", {"area": ["north"]})
+    assert suffrage.build_value_set(survey, "north", {"area": ("north",)}).n == listed.n
+    with pytest.raises(InputError, match=r"where\.1 is not a demographic column"):
+        suffrage.build_value_set(survey, "north", {1: "north"})  # type: ignore[dict-item]
+    with pytest.raises(InputError, match=r"where\.arae is not a demographic column"):
+        suffrage.build_value_set(survey, "all", parent={"arae": "north"})
+
+
+def test_what_is_kept_is_written_and_read_by_a_text_or_a_path(
+    survey: suffrage.Survey, town: Path, tmp_path: Path
+) -> None:
+    split = suffrage.split_items(survey, by="list", items=["roads"])
+    for kept in (survey, suffrage.build_value_set(survey, "all"), split):
+        folder = str(tmp_path / type(kept).__name__)
+        kept.write(folder)
+        again, also = type(kept).read(folder), type(kept).read(Path(folder))
+        assert again.content_hash == also.content_hash == kept.content_hash
+    read = suffrage.read_survey(
+        "labelled_file", town, path=Path("town.csv"), codebook=Path("town.yaml")
+    )
+    assert read.content_hash == survey.content_hash
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        suffrage.read_consultation,
+        suffrage.Survey.read,
+        suffrage.ValueSet.read,
+        suffrage.ItemSplit.read,
+        suffrage.Records.read,
+        suffrage.Checkpoint.read,
+    ],
+)
+def test_a_file_where_a_folder_is_wanted_is_a_sentence(read: Any, town: Path) -> None:
+    for wrong in (town / "town.csv", str(town / "town.csv"), "x" * 5000, "nowhere", "a\0b"):
+        with pytest.raises(InputError, match=r"^.{1,400}\.$"):
+            read(wrong)
+    with pytest.raises(InputError, match="folder is 3; give a path"):
+        read(3)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "WeightingSpec: margins: is missing."),
+        ({"margins": {}, "source": "x"}, "margins: must have at least 1, and has none."),
+        ({"margins": {"a": {"n": "x"}}, "source": "x"}, "margins.a.n: is 'x'; must be a number."),
+        ({"margins": {"a": {"n": 1}}, "source": ""}, "source: is ''; must not be empty."),
+        ({"margins": {"a": {"n": 1}}, "source": None}, "source: is empty; must be a text."),
+        ({"margins": 3, "source": "x"}, "margins: is 3; must be keys and values."),
+        ({"margin": {}, "source": "x"}, 'Did you mean "margins"?'),
+    ],
+)
+def test_margins_made_in_python_are_refused_in_a_sentence(
+    given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        WeightingSpec(**given)
+    assert message in str(refused.value) and "\n" not in str(refused.value)
+
+
+AUDITS: list[tuple[Any, str]] = [
+    ({}, "by: name a demographic that makes the groups: area."),
+    ({"by": "aera"}, 'by: the survey has no demographic "aera"'),
+    ({"by": "area", "key": "KEY"}, "key is for a model behind endpoint."),
+    ({"by": "area", "codebook": None}, "survey town.csv: codebook: is missing."),
+    ({"by": "area", "survey": "study.yaml"}, "by, codebook and options go with a data file"),
+    ({"by": "area", "survey": "gss_spendin"}, 'Did you mean "gss_spending"?'),
+    ({"by": "area", "models": ""}, "model.name: is ''; must not be empty."),
+    ({"by": "area", "models": "study.yaml"}, "study.yaml: model is 'tiny-model', which has no"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), AUDITS)
+def test_an_audit_names_arguments_as_python_has_them(
+    given: dict[str, Any], message: str, town: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(town)
+    right = {"models": "tiny-model", "survey": "town.csv", "codebook": "town.yaml", "quiet": True}
+    with pytest.raises(InputError) as refused:
+        suffrage.audit_models(**right | given)
+    assert message in str(refused.value) and "--" not in str(refused.value)
+
+
+def test_the_command_names_options_and_python_does_so_no_longer_after_it(town: Path) -> None:
+    table, codebook = str(town / "town.csv"), str(town / "town.yaml")
+    words = ["audit", "m", "--survey", table, "--codebook", codebook, "--by", "aera"]
+    assert '--by: the survey has no demographic "aera"' in str(
+        CliRunner().invoke(app, words).exception
+    )
+    study = ["audit", "m", "--survey", str(town / "study.yaml"), "--by", "area"]
+    assert "--by, --codebook and --option go with" in str(CliRunner().invoke(app, study).exception)
+    with pytest.raises(InputError, match=r"^by: the survey has no demographic"):
+        suffrage.audit_models("m", table, "aera", codebook=codebook, quiet=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import reprlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from functools import wraps
 from inspect import signature
@@ -62,8 +65,15 @@ def several(words: str, each: ArgumentKind) -> ArgumentKind:
 
 NOTHING = instance_of(type(None), words="None")
 TEXT = instance_of(str, words="a text")
-PATH = instance_of(str, PathLike, words="a path")
+PATH = ArgumentKind(
+    "a path",
+    lambda given: isinstance(given, PathLike) or (isinstance(given, str) and "\0" not in given),
+)
 NUMBER = instance_of(Integral, words="a whole number")
+# NumPy draws from no negative seed.
+SEED = ArgumentKind(
+    "a whole number from 0 on", lambda given: isinstance(given, Integral) and int(given) >= 0
+)
 # NumPy's own truth values, of either name, count as well, and NumPy is not imported for them.
 FLAG = ArgumentKind(
     "True or False",
@@ -72,10 +82,21 @@ FLAG = ArgumentKind(
 MAPPING = instance_of(Mapping, words="a mapping")
 
 
+# What is wrong with a path itself; a full disk, for example, is no wrong argument.
+_PATH_ERRORS = (
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EACCES,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+)
+
+
 def takes(
     **kinds: ArgumentKind,
 ) -> Callable[[Callable[_Given, _Returned]], Callable[_Given, _Returned]]:
-    """Let a verb refuse arguments of a wrong type.
+    """Let a verb refuse arguments of a wrong type, and paths that no file can have.
 
     Parameters
     ----------
@@ -102,8 +123,14 @@ def takes(
                 return verb(*args, **given)  # Python itself says which argument is missing
             for name, kind in kinds.items():
                 if name in found:
-                    check_argument(f"{verb.__name__}: {name}", found[name], kind)
-            return verb(*args, **given)
+                    check_argument(f"{verb.__qualname__}: {name}", found[name], kind)
+            try:
+                return verb(*args, **given)
+            except OSError as error:
+                if error.errno not in _PATH_ERRORS or not error.filename:
+                    raise
+                where = _shortened(str(error.filename))
+                raise InputError(f"{verb.__qualname__}: {where}: {error.strerror}.") from error
 
         return call
 
@@ -122,8 +149,50 @@ def check_argument(name: str, given: object, kind: ArgumentKind) -> None:
             check_argument(f"{name}[{place}]", one, kind.each)
 
 
+def _shortened(path: str) -> str:
+    """A path, which can be a whole file that was given by mistake."""
+    return path if len(path) <= 200 else f"{path[:100]}..."
+
+
 def _shown(given: object) -> str:
     """What was given, in a few words."""
     if given is None or isinstance(given, str | int | float | PathLike):
         return f"is {reprlib.repr(given)}"
     return f"is of type {type(given).__name__}"
+
+
+# Whether the arguments of a verb come from options of a command.
+_FROM_OPTIONS: ContextVar[bool] = ContextVar("from_options", default=False)
+
+
+@contextmanager
+def written_as_options() -> Iterator[None]:
+    """Within the block, messages name arguments as the command line has them."""
+    before = _FROM_OPTIONS.set(True)
+    try:
+        yield
+    finally:
+        _FROM_OPTIONS.reset(before)
+
+
+def written(argument: str, option: str = "") -> str:
+    """Return how the user wrote an argument, for a message.
+
+    Parameters
+    ----------
+    argument : str
+        Its name in Python.
+    option : str
+        The command's option, where it is not called alike.
+
+    Examples
+    --------
+    >>> written("across_models")
+    'across_models'
+    >>> with written_as_options():
+    ...     written("across_models")
+    '--across-models'
+    """
+    if not _FROM_OPTIONS.get():
+        return argument
+    return option or f"--{argument.replace('_', '-')}"

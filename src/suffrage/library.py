@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from suffrage import registry
 from suffrage.align import Checkpoint
 from suffrage.align.checkpoint import MANIFEST, load_model_or_checkpoint
 from suffrage.arguments import (
@@ -18,11 +19,13 @@ from suffrage.arguments import (
     NOTHING,
     NUMBER,
     PATH,
+    SEED,
     TEXT,
     ArgumentKind,
     instance_of,
     several,
     takes,
+    written,
 )
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, read_margins, read_people
@@ -567,23 +570,24 @@ def _audited_groups(
     if isinstance(survey, Study) or is_study_file:
         if by or codebook or options:
             raise InputError(
-                "--by, --codebook and --option go with a data file or a reader; the study says "
-                "its own groups."
+                f"{written('by')}, {written('codebook')} and {written('options', '--option')} go "
+                "with a data file or a reader; the study says its own groups."
             )
         study = survey if isinstance(survey, Study) else read_study(survey)
         return study.scoring, surveyed_by_study(study)
     if is_reader(str(survey)):
-        with naming_keys_after(f"--survey {survey}"):
+        with naming_keys_after(f"{written('survey')} {survey}"):
             return None, surveyed_by({"reader": str(survey), **options}, by)
     if not Path(survey).is_file():
         raise InputError(
-            f"--survey {survey}: no such file, and no such reader; name a study, a data file or "
-            "one of the readers in docs/surveys.md."
+            f"{written('survey')} {survey}: no such file, and no such reader; name a study, a data "
+            "file or one of the readers in docs/surveys.md."
+            f"{did_you_mean(str(survey), registry.names('readers'))}"
         )
     section = {"reader": "labelled_file", "path": str(survey), **options}
     if codebook is not None:
         section["codebook"] = str(codebook)
-    with naming_keys_after(f"--survey {survey}"):
+    with naming_keys_after(f"{written('survey')} {survey}"):
         return None, surveyed_by(section, by)
 
 
@@ -593,7 +597,7 @@ def _audited_groups(
     moderated=TEXT.but_say('"drop" or "zero"'),
     strict=FLAG,
     resamples=NUMBER,
-    seed=NUMBER,
+    seed=SEED,
     people=PATH | _TABLE | NOTHING,
     margins=PATH | _MARGINS | NOTHING,
 )

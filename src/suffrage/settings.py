@@ -241,6 +241,19 @@ def _place(under: str, location: tuple[int | str, ...]) -> str:
     return f"{place}: " if place else ""
 
 
+# Pydantic's kinds of faults whose own words are a programmer's.
+_MUST_BE = {
+    **dict.fromkeys(("string_type",), "must be a text"),
+    **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
+    **dict.fromkeys(("list_type", "tuple_type", "set_type"), "must be a list"),
+    **dict.fromkeys(("dict_type", "mapping_type", "model_type"), "must be keys and values"),
+    "string_too_short": "must not be empty",
+    "invalid_key": "must be a text",
+}
+
+
 def _complaint(problem: Any, schema: type[BaseModel], content: Any) -> str:
     kind, given = problem["type"], problem.get("input")
     if kind == "extra_forbidden":
@@ -254,9 +267,14 @@ def _complaint(problem: Any, schema: type[BaseModel], content: Any) -> str:
         return "is missing."
     if kind == "string_pattern_mismatch" and problem["ctx"]["pattern"] in PATTERNS:
         return f"is {given!r}; must be {PATTERNS[problem['ctx']['pattern']]}."
-    message = re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
+    message = _MUST_BE.get(kind) or re.sub(r"^(Value error|Assertion failed), ", "", problem["msg"])
+    if kind == "too_short":
+        least, there = problem["ctx"]["min_length"], problem["ctx"]["actual_length"]
+        message = f"must have at least {least}, and has {there or 'none'}"
     message = message.replace("Input should be", "must be")
     shown = f" is {given!r};" if isinstance(given, str | int | float | bool) else ""
+    if given is None:
+        shown = " is empty;"
     return f"{shown} {message}.".strip()
 
 

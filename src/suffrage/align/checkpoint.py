@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import storage
+from suffrage.arguments import PATH, takes
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel, ModelIdentity, identify, identify_trained
 from suffrage.models.asking import Persona, Ways
@@ -134,7 +135,8 @@ class Checkpoint:
         return persona_from(population, settings)
 
     @classmethod
-    def read(cls, folder: Path) -> Checkpoint:
+    @takes(folder=PATH)
+    def read(cls, folder: str | Path) -> Checkpoint:
         """Read a checkpoint that a run wrote.
 
         Raises
@@ -142,6 +144,7 @@ class Checkpoint:
         InputError
             The folder holds no checkpoint of Suffrage's.
         """
+        folder = Path(folder)
         if not (folder / MANIFEST).is_file():
             raise InputError(f"{folder}: no checkpoint here (a {MANIFEST} is missing).")
         return cls(folder, storage.read_json(folder / MANIFEST))

@@ -22,6 +22,7 @@ from pathlib import Path
 from suffrage import registry, storage
 from suffrage.align.cost import ResourceUse, measuring_resources
 from suffrage.align.method import Method, TrainingFacts, TrainingJob
+from suffrage.arguments import written
 from suffrage.errors import InputError, SuffrageError, require
 from suffrage.models.device import process_gpu, process_rank
 
@@ -46,9 +47,9 @@ def launcher_file(wanted: str) -> Path:
     path = SHIPPED_LAUNCHERS / f"{wanted}.yaml" if wanted in launchers() else Path(wanted)
     if not path.is_file():
         raise InputError(
-            f'--launcher "{wanted}": no such file, and none of {", ".join(launchers())}.'
+            f'{written("launcher")} "{wanted}": no such file, and none of {", ".join(launchers())}.'
         )
-    require("accelerate", "align", "--launcher")
+    require("accelerate", "align", written("launcher"))
     from accelerate.commands.config.config_args import load_config_from_file
 
     try:
@@ -63,7 +64,7 @@ def check_launches(method: Method) -> None:
     if not method.launches:
         raise InputError(
             f"{method.name} trains in one process: its own loop is not shared among several. Run "
-            "the study without --launcher, or leave this method out."
+            f"the study without {written('launcher')}, or leave this method out."
         )
 
 

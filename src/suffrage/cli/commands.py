@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from suffrage import __version__
+from suffrage.arguments import written_as_options
 from suffrage.cli import (
     INTERRUPTED,
     asking,
@@ -44,7 +45,8 @@ class Interruptible(PlainHelp):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with written_as_options():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             said = "Stopped."
             if kept := RESUMES.get(ctx.invoked_subcommand or ""):

@@ -19,6 +19,7 @@ from typing import Literal
 
 import numpy as np
 
+from suffrage.arguments import written
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.fit import ANSWER_MEASURES, CEILING, NAME, AnswerMeasure
 from suffrage.evaluate.results import ALL, Contrast, Measure, Results, Target
@@ -203,8 +204,8 @@ def difference_of(run: Run, other: Run, across_models: bool = False) -> str | No
         return f"what people answered differs, by weights or selection ({_few(differ)})"
     if not across_models and one.study.model != two.study.model:
         return (
-            f"their models differ ({one.study.model}; {two.study.model}); --across-models puts "
-            "them in one table"
+            f"their models differ ({one.study.model}; {two.study.model}); "
+            f"{written('across_models')} puts them in one table"
         )
     if not set(run.splits.values()) & set(other.splits.values()):
         return "they hold different items out in every seed"

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from suffrage import storage
-from suffrage.arguments import MAPPING, NOTHING, NUMBER, TEXT, instance_of, takes
+from suffrage.arguments import MAPPING, NOTHING, PATH, SEED, TEXT, instance_of, takes
 from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.errors import InputError
 from suffrage.plurals import plural
@@ -236,7 +236,8 @@ class ValueSet:
             ]
         )
 
-    def write(self, folder: Path) -> None:
+    @takes(folder=PATH)
+    def write(self, folder: str | Path) -> None:
         """Write `value_set.json`, `shares.parquet` and the resamples, all or nothing."""
 
         def fill(draft: Path) -> None:
@@ -245,7 +246,7 @@ class ValueSet:
             self.table().write_parquet(draft / "shares.parquet")
             self._resamples().write_parquet(draft / "resamples.parquet")
 
-        storage.write_folder(folder, fill)
+        storage.write_folder(Path(folder), fill)
 
     def _resamples(self) -> pl.DataFrame:
         """A row for each item, kind and draw, with the shares of the item's options."""
@@ -261,8 +262,10 @@ class ValueSet:
         return pl.concat(frames)
 
     @classmethod
-    def read(cls, folder: Path) -> ValueSet:
+    @takes(folder=PATH)
+    def read(cls, folder: str | Path) -> ValueSet:
         """Read back what `write` wrote."""
+        folder = Path(folder)
         manifest = storage.read_json(folder / "value_set.json")
         shares = pl.read_parquet(folder / "shares.parquet").partition_by("item", as_dict=True)
         resamples = pl.read_parquet(folder / "resamples.parquet").partition_by(
@@ -331,7 +334,7 @@ _CONDITIONS = MAPPING.but_say('a mapping of conditions, such as {"region": "nort
     survey=_SURVEY,
     name=TEXT,
     where=_CONDITIONS | NOTHING,
-    seed=NUMBER,
+    seed=SEED,
     description=TEXT | NOTHING,
     parent=_CONDITIONS | NOTHING,
     whole=_SURVEY | NOTHING,
@@ -394,13 +397,14 @@ def build_value_set(
     (60, [0.63, 0.27, 0.1])
     """
     rows = select_by_id(survey, where := where or {}, name)
+    others = select(survey, parent or {}, name)
     weights = survey.weights[rows]
     n_eff, design = _effective_respondents(weights, name), design_of(survey, rows)
     seeds = [seed, int(storage.content_hash(name)[:8], 16)]
     distributions, set_aside = _own_distributions(survey, rows, design, name, seeds)
     no_errors = design is not None and design.degrees_of_freedom == 0
     if any(own.n_eff < SHRINK_BELOW for own in distributions.values()):
-        rest = _rest_weights(survey, whole or survey, rows, select(survey, parent or {}, name))
+        rest = _rest_weights(survey, whole or survey, rows, others)
         known = design is not None and not no_errors
         distributions = _pooled(distributions, survey, rest, known, [*seeds, 1])
     return ValueSet(

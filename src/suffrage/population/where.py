@@ -70,7 +70,7 @@ def matching(survey: Survey, where: Where, name: str) -> BoolArray:
     met = np.ones(survey.responses.height, dtype=bool)
     for column, wanted in where.items():
         if column not in survey.codebook.demographics:
-            hint = did_you_mean(column, survey.codebook.demographics)
+            hint = did_you_mean(str(column), survey.codebook.demographics)
             raise InputError(
                 f"value set {name}: where.{column} is not a demographic column of this survey; "
                 f"there are {', '.join(survey.codebook.demographics) or 'none'}.{hint}"
@@ -99,7 +99,7 @@ def _matches(values: pl.Series, column: str, wanted: Any, name: str) -> pl.Expr:
                 f"none, in the codebook, or list the values of {column} that you want."
             )
         return (number >= low) & (number <= high)
-    wanted_values = [str(value) for value in (wanted if isinstance(wanted, list) else [wanted])]
+    wanted_values = [str(value) for value in _listed(wanted)]
     if not wanted_values:
         raise InputError(
             f"value set {name}: where.{column} lists no value; name one, or leave it out."
@@ -143,5 +143,9 @@ def _condition_words(word: str, wanted: Any) -> str:
         if low is not None and high is not None:
             return f"{word} is from {low} to {high}"
         return f"{word} is {low} or more" if low is not None else f"{word} is {high} or less"
-    values = wanted if isinstance(wanted, list) else [wanted]
-    return f"{word} is {' or '.join(str(value) for value in values)}"
+    return f"{word} is {' or '.join(str(value) for value in _listed(wanted))}"
+
+
+def _listed(wanted: Any) -> list[Any] | tuple[Any, ...]:
+    """The values of a condition, one or several."""
+    return wanted if isinstance(wanted, list | tuple) else [wanted]

@@ -184,7 +184,7 @@ class EvaluationSpec(BaseModel):
         return self.evaluation.name
 
 
-class Study(BaseModel):
+class Study(settings.MadeInPython):
     """A study. Paths in it are relative to its file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)

@@ -20,6 +20,7 @@ import numpy as np
 
 from suffrage import settings, storage
 from suffrage.align import TrainingOptions
+from suffrage.arguments import written
 from suffrage.errors import InputError, did_you_mean
 from suffrage.study.schema import MethodSpec, Study
 
@@ -131,7 +132,7 @@ def _tuned_method(study: Study, name: str | None) -> MethodSpec:
             "nothing to choose settings on; add {method: distribution, validation: 0.1} to methods."
         )
     raise InputError(
-        f"{study.source.name}: several methods can be tuned; name one with --method: "
+        f"{study.source.name}: several methods can be tuned; name one with {written('method')}: "
         f"{', '.join(spec.name for spec in ready)}."
     )
 

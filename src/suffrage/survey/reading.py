@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Literal
 
@@ -205,6 +206,7 @@ def read_survey(
     >>> survey.codebook["roads"].texts
     ('Too little', 'About right', 'Too much')
     """
+    options = {name: _path_as_text(value) for name, value in options.items()}
     if isinstance(reader, str):
         with naming_keys_after(f'read_survey("{reader}")'):
             found = read_survey_or_table({"reader": reader, **options}, Path(folder))
@@ -216,6 +218,13 @@ def read_survey(
             "respondents' answers."
         )
     return found
+
+
+def _path_as_text(value: Any) -> Any:
+    """A path as a study would have it, also within a list of paths; anything else as it is."""
+    if isinstance(value, list | tuple):
+        return [_path_as_text(one) for one in value]
+    return fspath(value) if isinstance(value, PathLike) else value
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from suffrage import storage
+from suffrage.arguments import PATH, takes
 from suffrage.arrays import FloatArray, IntArray, PositionArray
 from suffrage.errors import InputError
 from suffrage.plurals import plural
@@ -139,7 +140,8 @@ class Survey:
         """The same survey over other rows."""
         return replace(self, responses=responses, _hash="")
 
-    def write(self, folder: Path) -> None:
+    @takes(folder=PATH)
+    def write(self, folder: str | Path) -> None:
         """Write `responses.parquet` and `survey.json` into a folder, all or nothing."""
 
         def fill(draft: Path) -> None:
@@ -153,11 +155,13 @@ class Survey:
                 json.dumps(manifest, indent=2, ensure_ascii=False), encoding="utf-8"
             )
 
-        storage.write_folder(folder, fill)
+        storage.write_folder(Path(folder), fill)
 
     @classmethod
-    def read(cls, folder: Path) -> Survey:
+    @takes(folder=PATH)
+    def read(cls, folder: str | Path) -> Survey:
         """Read back what `write` wrote."""
+        folder = Path(folder)
         manifest: dict[str, Any] = storage.read_json(folder / "survey.json")
         provenance = manifest["provenance"]
         return cls(

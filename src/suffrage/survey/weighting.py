@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from suffrage.arrays import FloatArray, IntArray
 from suffrage.errors import InputError
+from suffrage.settings import MadeInPython
 from suffrage.survey.effective_size import design_effect, effective_sample_size
 from suffrage.survey.raking import Margin, Raked, margin_shares, rake
 from suffrage.survey.survey import WEIGHT, Survey
@@ -30,7 +31,7 @@ _RANGE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*(?:-|–|to)\s*(\d+(?:\.\d+)?)\s*$")
 _FROM = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*\+\s*$")
 
 
-class WeightingSpec(BaseModel):
+class WeightingSpec(MadeInPython):
     """The study's `weights` section."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from suffrage import registry, storage
+from suffrage.arguments import PATH, takes
 from suffrage.arrays import IntArray
 from suffrage.errors import SuffrageError
 from suffrage.models import (
@@ -177,7 +178,8 @@ class Records:
         lines = (json.dumps(row, ensure_ascii=False) for row in self.frame.to_dicts())
         return "\n".join(lines) + "\n"
 
-    def write(self, folder: Path) -> None:
+    @takes(folder=PATH)
+    def write(self, folder: str | Path) -> None:
         """Write `records.jsonl` and `records.json`, all or nothing."""
 
         def fill(draft: Path) -> None:
@@ -190,11 +192,13 @@ class Records:
             }
             storage.write_json(draft / MANIFEST, manifest)
 
-        storage.write_folder(folder, fill)
+        storage.write_folder(Path(folder), fill)
 
     @classmethod
-    def read(cls, folder: Path) -> Records:
+    @takes(folder=PATH)
+    def read(cls, folder: str | Path) -> Records:
         """Read back what `write` wrote."""
+        folder = Path(folder)
         manifest = storage.read_json(folder / MANIFEST)
         lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines]

@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import ConfigDict, Field, model_validator
 
 from suffrage import settings, storage
-from suffrage.arguments import FLAG, NOTHING, NUMBER, instance_of, several, takes
+from suffrage.arguments import FLAG, NOTHING, PATH, SEED, instance_of, several, takes
 from suffrage.errors import InputError
 from suffrage.survey import Item, Survey
 from suffrage.text_overlap import (
@@ -155,7 +155,8 @@ class ItemSplit:
     def _train(self) -> frozenset[str]:
         return frozenset(self.train)
 
-    def write(self, folder: Path) -> None:
+    @takes(folder=PATH)
+    def write(self, folder: str | Path) -> None:
         """Write `split.json`, all or nothing."""
         content = {
             "train": list(self.train),
@@ -167,13 +168,14 @@ class ItemSplit:
             "trained_before": list(self.trained_before),
         }
         storage.write_folder(
-            folder, lambda draft: storage.write_json(draft / "split.json", content)
+            Path(folder), lambda draft: storage.write_json(draft / "split.json", content)
         )
 
     @classmethod
-    def read(cls, folder: Path) -> ItemSplit:
+    @takes(folder=PATH)
+    def read(cls, folder: str | Path) -> ItemSplit:
         """Read back what `write` wrote."""
-        content = storage.read_json(folder / "split.json")
+        content = storage.read_json(Path(folder) / "split.json")
         return cls(
             tuple(content["train"]),
             tuple(content["held_out"]),
@@ -201,7 +203,7 @@ class TrainedBefore:
     survey=instance_of(Survey, words="a survey")
     | several("a list of items", instance_of(Item, words="an Item")),
     held_out=instance_of(HeldOut, words="a HeldOut") | NOTHING,
-    seed=NUMBER,
+    seed=SEED,
     to_train=FLAG,
     before=instance_of(TrainedBefore, words="a TrainedBefore") | NOTHING,
 )

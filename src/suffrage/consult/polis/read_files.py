@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from suffrage.arguments import NOTHING, NUMBER, PATH, TEXT, takes
+from suffrage.arguments import NOTHING, NUMBER, PATH, TEXT, takes, written
 from suffrage.consult.csv_files import read_csv_as_text, restored
 from suffrage.consult.polis.conversation import Conversation, PolisStatement, sorted_log
 from suffrage.consult.polis.read_api import (
@@ -160,7 +160,8 @@ def _prefix(folder: Path) -> str:
         )
     if len(found) > 1 and "" not in found:
         raise InputError(
-            f"{folder}: holds several exports ({', '.join(found)}); say which with --prefix."
+            f"{folder}: holds several exports ({', '.join(found)}); say which with "
+            f"{written('prefix')}."
         )
     return "" if "" in found else found[0]
 
@@ -343,7 +344,7 @@ def _log_sign(
     if not place and (events["vote"] != 0).any():
         raise InputError(
             f"{path.name}: without counts of agrees and disagrees, nothing shows whether 1 or -1 "
-            "is agree; say which with --agree."
+            f"is agree; say which with {written('agree')}."
         )
     at = list(place.values())
     return _sign(

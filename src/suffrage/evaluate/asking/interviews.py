@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from suffrage.arguments import FLAG, TEXT, several, takes
+from suffrage.arguments import FLAG, TEXT, several, takes, written
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate.asking.answers import Scoring
@@ -198,7 +198,7 @@ class KnownQuestions:
         if not self._items:
             return (
                 f'"{word}": no survey is known that could have a question of this id; name its '
-                "study (--study), or write a whole question."
+                f"study ({written('study')}), or write a whole question."
             )
         return (
             f'"{word}": the survey has no question of this id; write a whole question, or one of '

@@ -21,6 +21,7 @@ from suffrage.align.checkpoint import (
     Checkpoint,
     load_model_or_checkpoint,
 )
+from suffrage.arguments import written
 from suffrage.arrays import FloatArray
 from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate import Scoring
@@ -135,12 +136,13 @@ def surveyed_by(
         known = found.codebook.demographics
         if not by:
             raise InputError(
-                f"--by: name a demographic that makes the groups: {', '.join(known) or 'none'}."
+                f"{written('by')}: name a demographic that makes the groups: "
+                f"{', '.join(known) or 'none'}."
             )
         for name in by:
             if name not in known:
                 raise InputError(
-                    f'--by: the survey has no demographic "{name}"; it has '
+                    f'{written("by")}: the survey has no demographic "{name}"; it has '
                     f"{', '.join(known) or 'none'}.{did_you_mean(name, known)}"
                 )
             for value in found.responses[name].drop_nulls().unique().sort().to_list():
@@ -212,14 +214,21 @@ def asked_model(
     """
     if Path(name).suffix.lower() in (".yaml", ".yml"):
         content = settings.read_yaml(Path(name))
-        found = model_settings(content.get("model", content), Path(name).name)
+        given = content.get("model", content)
+        if not isinstance(given, dict):
+            raise InputError(
+                f"{name}: model is {given!r}, which has no settings; name that model itself "
+                "instead of the file."
+            )
+        found = model_settings(given, Path(name).name)
         return found.name, found
     if endpoint is not None:
         given = {"endpoint": endpoint, "name": name, **({"key": key} if key else {})}
-        return name, model_settings(given, "--endpoint")
+        return name, model_settings(given, written("endpoint"))
     if key is not None:
-        raise InputError("--key is for a model behind --endpoint.")
-    return Path(name).name if Path(name).is_dir() else name, LocalModelSettings(name=name)
+        raise InputError(f"{written('key')} is for a model behind {written('endpoint')}.")
+    found = settings.validated(LocalModelSettings, {"name": name}, "", "model")
+    return Path(name).name if Path(name).is_dir() else name, found
 
 
 def run_audit(
