@@ -91,7 +91,10 @@ _VOTES = instance_of(
 )
 _MARGINS = instance_of(WeightingSpec, words="a WeightingSpec")
 _TABLE = ArgumentKind(
-    "a Polars data frame", lambda given: type(given).__module__.startswith("polars.")
+    "a Polars DataFrame",
+    lambda given: (
+        type(given).__module__.startswith("polars.") and type(given).__name__ == "DataFrame"
+    ),
 )
 _FORMATS = ("float32", "bfloat16", "float16")
 # Value sets of a run that are read for its questions; a run can have hundreds.

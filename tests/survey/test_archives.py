@@ -184,6 +184,7 @@ def test_the_ess_file_brings_its_design_and_its_human_values(tmp_path, suffix):
         ({}, {"countries": [False]}, 'write Norway in quotes: "NO"'),
         ({"lrscale": [1, 2, 11]}, {"countries": ["DE"]}, r'ess\.csv row 4: lrscale is "11"'),
         ({"psu": [1, None, 2]}, {}, "row 3: psu is empty"),
+        ({"psu": [1, "NA", 2]}, {}, "row 3: psu is empty"),
         ({"idno": [1, None, 2]}, {}, "row 3: idno is empty"),
         ({"lrscale": [1, 11, 2]}, {}, 'row 3: lrscale is "11"'),
         ({"idno": [1, 1, 1]}, {}, 'cntry-idno "NO-1" stands on rows 2, 3'),

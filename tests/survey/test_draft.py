@@ -336,10 +336,34 @@ def test_a_column_of_lists_is_left_out_and_the_others_are_drafted(tmp_path):
         "several": [["x"], ["x", "y"]] * 5,
         "parts": [{"x": 1}, {"x": 2}] * 5,
         "bytes": [b"1", b"2"] * 5,
+        "minutes": [datetime.timedelta(minutes=5), datetime.timedelta(minutes=7)] * 5,
     }
     pl.DataFrame(columns).write_parquet(path)
     text = draft_codebook(path)
     assert list(drafted(path)) == ["q"]
-    assert "#   several, parts, bytes: has lists, groups of fields or bytes in its cells" in text
+    why = "has lists, groups of fields, bytes or lengths of time in its cells"
+    assert f"#   several, parts, bytes, minutes: {why}" in text
     with pytest.raises(InputError, match=r"column several has lists.*make a column of each part"):
         read_table(path, ["q", "several"])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("2024-05-01", "2024-05-02"),
+        ("2024-05-01 10:30:00", "2024-5-2T08:00"),
+        ("1.5.2024", "12.5.2024"),
+        ("5/1/24", "5/2/24"),
+        ("10:30", "8:15:00.5"),
+    ],
+)
+def test_dates_and_times_are_no_items(tmp_path, first, second):
+    lines = "".join(f"{first},1\n{second},2\n" for _ in range(5))
+    path = write(tmp_path / "town.csv", "when,q\n" + lines)
+    assert list(drafted(path)) == ["q"]
+    assert "when: has dates or times" in draft_codebook(path)
+
+
+def test_a_column_with_an_answer_besides_dates_is_an_item(tmp_path):
+    path = write(tmp_path / "town.csv", "when\n" + "2024-05-01\nnever\n" * 5)
+    assert list(drafted(path)) == ["when"]

@@ -117,6 +117,21 @@ def test_an_empty_stratum_and_a_name_that_is_taken_are_refused(folder):
         read(folder)
 
 
+@pytest.mark.parametrize("mark", ["NA", "#NULL!", "."])
+def test_a_mark_for_a_missing_value_is_no_stratum_unit_or_id(folder, mark):
+    with_design(folder, "stratum", "psu")
+    right = (folder / "town.csv").read_text()
+    for before, after, column in (
+        ("8,2,x,1,8", f"8,2,x,{mark},8", "layer"),
+        ("8,2,x,1,8", f"8,2,x,1,{mark}", "unit"),
+        ("\nb,", f"\n{mark},", "id"),
+    ):
+        assert before in right
+        (folder / "town.csv").write_text(right.replace(before, after))
+        with pytest.raises(InputError, match=rf'row 3: {column} is "{re.escape(mark)}", which is'):
+            read(folder)
+
+
 def test_weights_and_unused_columns_are_told(folder):
     survey = read(folder)
     assert survey.weights.tolist() == [1.0, 2.0, 0.5, 1.0]
@@ -208,7 +223,7 @@ def edit(folder: Path, old: str, new: str, name: str = "town.yaml") -> None:
         ("age: alter", "age: altr",
          r'demographics\.age: town\.csv has no column "altr"\. Did you mean "alter"'),
         ("weight: w", "weight: zzz", r'weight: town\.csv has no column "zzz"\. It has id, w'),
-        ("ordered: false", "ordered: perhaps", r"items\[1\]\.ordered: .*perhaps.*boolean"),
+        ("ordered: false", "ordered: perhaps", r"items\[1\]\.ordered: .*perhaps.*true or false"),
         ("labels: {1: male, 2: female}", "labels: {1: male}",
          r"town\.csv row 3: sex is \"2\".*demographics\.sex\.labels"),
         ("title: Town survey", "title: [", r"town\.yaml line \d+: "),

@@ -176,7 +176,9 @@ def raked_to_population(
         `people` has no column participant or a participant twice, or the margins cannot be met.
     """
     if PARTICIPANT not in people.columns:
-        raise InputError(f"people: no column participant; there are {', '.join(people.columns)}.")
+        raise InputError(
+            f"people: no column participant; there are {', '.join(people.columns) or 'none'}."
+        )
     grouped = [p for p, label in zip(participants, labels.tolist(), strict=True) if label >= 0]
     frame = people.with_columns(pl.all().cast(pl.String))
     if frame[PARTICIPANT].n_unique() < frame.height:

@@ -26,6 +26,10 @@ TO_DO = "TODO"
 # A column's name that is long, or asks, is the question as people saw it.
 LONG_NAME = 25
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_DATE_OR_TIME = re.compile(
+    r"(?:\d{4}-\d{1,2}-\d{1,2}|\d{1,2}([./])\d{1,2}\1\d{2,4})(?:[T ]\d{1,2}:\d{2}.*)?"
+    r"|\d{1,2}:\d{2}(?::\d{2}.*)?"
+)
 _IN_DOUBT_BY_NUMBER = "a number that archives use for non-response"
 
 
@@ -212,6 +216,8 @@ def _why_no_item(
         return "has numbers that are not whole"
     if not labelled and any(_DECIMAL_COMMA.fullmatch(code) for code in options):
         return "has numbers with commas: decimals, or several answers in one cell"
+    if not labelled and all(map(_DATE_OR_TIME.fullmatch, options)):
+        return "has dates or times"
     in_words = not labelled and not all(map(_is_number, options))
     if in_words and len(answers) > 2 and max(answers.values()) == 1:
         return "has another text for everyone"

@@ -105,7 +105,8 @@ class Inspection:
         from rich.text import Text
 
         weights = (
-            f"weighted by {self.weight_variable}: {self.n_eff:,.0f} effective respondents, "
+            f"weighted by {self.weight_variable}: "
+            f"{plural(round(self.n_eff), 'effective respondent', ',')}, "
             f"design effect {self.design_effect:.2f}"
             if self.weight_variable
             else "unweighted: everyone counts the same"

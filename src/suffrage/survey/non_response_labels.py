@@ -37,6 +37,8 @@ def _plain(text: str) -> str:
     return " ".join(text.split()).strip(' .()[]"*-–:;,!?')
 
 
+# What programs write into a text file for a missing value: R, pandas, Excel, SPSS, SAS and Stata.
+MISSING_MARKS = {"NA", "<NA>", "N/A", "#N/A", "NaN", "nan", "NULL", "#NULL!", "."}
 _DO_NOT = r"(?:do not|don'?t|does not|doesn'?t|did not|didn'?t)"
 _DO_NOT_KNOW = rf"{_DO_NOT} know"
 _SAY = r"(?:say|answer|respond|reply|tell|disclose|state)"
@@ -646,3 +648,23 @@ def _codes_around(
 def _kind_of_part(part: str, patterns: Mapping[NonResponse, str]) -> NonResponse | None:
     found = (kind for kind, pattern in patterns.items() if re.fullmatch(pattern, part))
     return next(found, None)
+
+
+def missing_marks(column: pl.Series) -> list[str]:
+    """Return the marks for a missing value that a column of a text file has.
+
+    Among codes of countries NA is Namibia, and among codes of continents North America.
+
+    Examples
+    --------
+    >>> missing_marks(pl.Series("stratum", ["1", "NA", "2"]))
+    ['NA']
+    >>> missing_marks(pl.Series("country", ["DE", "NA", "ZA"]))
+    []
+    """
+    texts = column.unique().drop_nulls().cast(pl.String).str.strip_chars()
+    are_marks = texts.is_in(list(MISSING_MARKS))
+    marks = sorted(set(texts.filter(are_marks)))
+    others = texts.filter(~are_marks & (texts != "")).to_list()
+    places = names_places(column.name)
+    return [mark for mark in marks if not is_place_code(mark, others, places=places)]

@@ -8,6 +8,7 @@ import polars as pl
 
 from suffrage.errors import InputError
 from suffrage.plurals import plural
+from suffrage.survey.non_response_labels import missing_marks
 from suffrage.survey.survey import PSU, RESPONDENT, STRATUM, WEIGHT
 
 # The row of the file (the header is row 1) that a row of a frame came from, for messages.
@@ -28,10 +29,10 @@ def named_respondents(frame: pl.DataFrame, column: str, source: str) -> pl.Serie
     """
     ids = frame[column].cast(pl.String).str.strip_chars().alias(RESPONDENT)
     rows = frame[FILE_ROW]
-    empty = ids.is_null() | (ids == "")
+    empty = is_empty(ids)
     if empty.any():
         raise InputError(
-            f"{source} row {rows.filter(empty)[0]}: {column} is empty "
+            f"{source} row {rows.filter(empty)[0]}: {column} is {_shown_empty(ids, empty)} "
             f"({plural(int(empty.sum()), 'such row')}); every respondent needs an "
             "id, or name no respondent column."
         )
@@ -44,6 +45,17 @@ def named_respondents(frame: pl.DataFrame, column: str, source: str) -> pl.Serie
             "Remove the copies, or name the column that tells the respondents apart."
         )
     return ids
+
+
+def is_empty(texts: pl.Series) -> pl.Series:
+    """Whether each cell is empty, or has a mark that programs write for a missing value."""
+    blank = texts.is_null() | (texts == "")
+    return blank | texts.is_in(missing_marks(texts)).fill_null(False)
+
+
+def _shown_empty(texts: pl.Series, empty: pl.Series) -> str:
+    """What the first empty cell has."""
+    return f'"{found}", which is no value' if (found := texts.filter(empty)[0]) else "empty"
 
 
 def numbered_respondents(frame: pl.DataFrame, prefix: str) -> pl.Series:
@@ -128,10 +140,11 @@ def sampling_design(
 def _filled(frame: pl.DataFrame, column: str, source: str) -> pl.Series:
     """A column as text. Raises InputError naming the first row with an empty cell."""
     texts = frame[column].cast(pl.String).str.strip_chars()
-    empty = texts.is_null() | (texts == "")
+    empty = is_empty(texts)
     if empty.any():
         raise InputError(
-            f"{source} row {frame[FILE_ROW].filter(empty)[0]}: {column} is empty "
+            f"{source} row {frame[FILE_ROW].filter(empty)[0]}: {column} is "
+            f"{_shown_empty(texts, empty)} "
             f"({plural(int(empty.sum()), 'such row')}); every respondent needs a "
             "stratum and a sampling unit, or name neither."
         )

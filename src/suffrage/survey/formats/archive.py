@@ -31,7 +31,7 @@ from suffrage.survey.reading import (
     first_names,
     positions,
 )
-from suffrage.survey.respondents import FILE_ROW, with_file_rows
+from suffrage.survey.respondents import FILE_ROW, is_empty, with_file_rows
 from suffrage.survey.survey import Provenance, ReadCode, SetAside, Survey
 
 # Demographics that are numbers, whatever label a file puts on some of them.
@@ -223,7 +223,7 @@ class Archive:
     def filled(self, variables: Sequence[str], advice: str) -> None:
         """Raises InputError, ending in the advice, when one of the variables has an empty cell."""
         for variable in variables:
-            empty = self.column(variable).is_null()
+            empty = is_empty(self.column(variable))
             if empty.any():
                 raise InputError(
                     f"{self.path.name} row {self.frame[FILE_ROW].filter(empty)[0]}: {variable} is "

@@ -16,22 +16,20 @@ from suffrage.survey.codebook import NonResponse
 from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.separated_text import read_coded_csv
 from suffrage.survey.non_response_labels import (
+    MISSING_MARKS,
     LabelReading,
     doubtful_kind,
-    is_place_code,
     kind_of_label,
     label_uses,
+    missing_marks,
     names_places,
     read_labels,
 )
 from suffrage.survey.respondents import FIRST_ROW
 
 _Wanted = Collection[str] | None
-_NESTED = "has lists, groups of fields or bytes in its cells"
+_NO_ANSWERS = "has lists, groups of fields, bytes or lengths of time in its cells"
 
-
-# What programs write into a text file for a missing value: R, pandas, Excel, SPSS, SAS and Stata.
-_MISSING_MARKS = {"NA", "<NA>", "N/A", "#N/A", "NaN", "nan", "NULL", "#NULL!", "."}
 # Which function of pyreadstat reads a file.
 _LABELLED = {
     ".sav": "read_sav",
@@ -111,7 +109,7 @@ class LabelledTable:
         labels = self.labels.get(column, {})
         # Marks such as "NA" are left to `missing`, which knows Namibia.
         texts = {
-            code: labels.get(code, "" if code in _MISSING_MARKS else code)
+            code: labels.get(code, "" if code in MISSING_MARKS else code)
             for code in [*codes, *labels]
         }
         places = names_places(column) or names_places(name)
@@ -155,7 +153,7 @@ def _unlabelled(
     frame: pl.DataFrame, names: Collection[str], first_row: int = FIRST_ROW
 ) -> LabelledTable:
     """A table of texts from a file that says nothing about them. names: the file's columns."""
-    marks = {name: _missing_marks(frame[name]) for name in frame.columns}
+    marks = {name: missing_marks(frame[name]) for name in frame.columns}
     return LabelledTable(
         frame,
         tuple(names),
@@ -165,30 +163,19 @@ def _unlabelled(
     )
 
 
-def _missing_marks(column: pl.Series) -> list[str]:
-    """The marks for a missing value that a column of a text file has."""
-    texts = column.unique().drop_nulls().cast(pl.String).str.strip_chars()
-    are_marks = texts.is_in(list(_MISSING_MARKS))
-    marks = sorted(set(texts.filter(are_marks)))
-    # Among codes of countries NA is Namibia, and among codes of continents North America.
-    others = texts.filter(~are_marks & (texts != "")).to_list()
-    places = names_places(column.name)
-    return [mark for mark in marks if not is_place_code(mark, others, places=places)]
-
-
 def _read_parquet(path: Path, wanted: _Wanted, encoding: str | None) -> LabelledTable:
     try:
         names = list(pl.read_parquet_schema(path))
         frame = pl.read_parquet(path, columns=_present(names, wanted))
         nested = {
-            name: _NESTED
+            name: _NO_ANSWERS
             for name, kind in frame.schema.items()
-            if kind.is_nested() or kind == pl.Binary
+            if kind.is_nested() or kind in (pl.Binary, pl.Duration)
         }
         if nested and wanted is not None:
             raise InputError(
-                f"{path.name}: column {next(iter(nested))} {_NESTED}; make a column of each part, "
-                "or leave the column out of the codebook."
+                f"{path.name}: column {next(iter(nested))} {_NO_ANSWERS}; make a column of "
+                "each part, or leave the column out of the codebook."
             )
         # One column after another, so that only one is there as texts at a time.
         flat = [name for name in frame.columns if name not in nested]
