@@ -451,6 +451,33 @@ BEHAVIOURS: dict[str, Behaviour] = {
         "stops",
         ["not of the OpenAI API's form", "mostly ends in /v1"],
     ),
+    **{
+        f"choices: {choices!r}": Behaviour(
+            Stub(alters=lambda body, answer, choices=choices: answer | {"choices": choices}),
+            "stops",
+            ["not of the OpenAI API's form, 3 times", "check the address"],
+        )
+        for choices in (
+            "A",
+            [None],
+            {"0": 1},
+            [{"message": None}],
+            [{"message": "A"}],
+            [{"message": ["A"]}],
+        )
+    },
+    "compressed, as its header says, and is not": Behaviour(
+        Stub(
+            alters=lambda body, answer: PlainTextResponse(
+                "{}", headers={"Content-Encoding": "gzip"}
+            )
+        ),
+        "stops",
+        ["not of the OpenAI API's form"],
+    ),
+    "JSON of 100,000 levels": Behaviour(
+        Stub(alters=raw("[" * 100_000)), "stops", ["not of the OpenAI API's form"]
+    ),
     "another address": Behaviour(
         Stub(alters=lambda body, answer: RedirectResponse("https://elsewhere/v1", 308)),
         "stops",
@@ -612,6 +639,16 @@ def test_a_busy_server_is_waited_for_from_the_start_and_the_wait_is_said(
         assert asking(server).read(questions())[0].drawn is None
     assert len(waits) == 5
     assert "answered 503 (come back later); trying again in" in caplog.text
+
+
+@pytest.mark.parametrize("after", ["inf", "nan", "Wed, 21 Oct 99999 07:28:00 GMT", "soon"])
+def test_a_wait_that_no_clock_can_keep_is_none_that_the_server_asked_for(
+    after: str, waits: list[float]
+) -> None:
+    with serving(Stub(script=[busy(429, after)])) as server:
+        (reading,) = asking(server).read(questions(1))
+    np.testing.assert_allclose(reading.probabilities, SHARES, atol=1e-6)
+    assert len(waits) == 1 and 0 < waits[0] < 2
 
 
 def test_a_question_that_the_filter_stops_after_it_was_answered_counts_as_no_answer() -> None:

@@ -178,9 +178,13 @@ def _probabilities_of(listed: Sequence[tuple[Any, Any]]) -> list[tuple[str, floa
 
 
 def whole_response(response: Any) -> dict[str, Any]:
-    """A response as it is. Raises ValueError where it has no choices."""
-    if not response["choices"]:
+    """A response as it is. Raises ValueError where it has no choices that can be read."""
+    choices = response["choices"]
+    if not isinstance(choices, list) or not choices:
         raise ValueError("no choices")
+    for choice in choices:
+        if not isinstance(choice.get("message"), dict) and "text" not in choice:
+            raise ValueError("a choice without what was written")
     return dict(response)
 
 

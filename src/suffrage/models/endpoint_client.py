@@ -37,6 +37,8 @@ CONNECT_WAIT = 5.0
 FIRST_TRIES = 3
 # How many names of the model are kept, should a server give a new one with every answer.
 MOST_NAMES = 20
+# Continues a sentence that begins with the server's address.
+NOT_OF_THE_FORM = "gave an answer that is not of the OpenAI API's form"
 # The user hears of waits of so many seconds, and not more often than every so many.
 TOLD_WAIT = 2.0
 TOLD_EVERY = 10.0
@@ -222,8 +224,18 @@ class Client:
             raise TryAgainError(f"{reason} ({self._clean(str(error))})") from error
         except MalformedAnswerError as error:
             raise TryAgainError(str(error)) from error
-        except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
-            raise TryAgainError("gave an answer that is not of the OpenAI API's form") from error
+        except httpx.DecodingError as error:  # not compressed as its header says
+            counted = most
+            raise TryAgainError(NOT_OF_THE_FORM) from error
+        except (
+            ValueError,
+            KeyError,
+            IndexError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
+            raise TryAgainError(NOT_OF_THE_FORM) from error
         finally:
             self.ledger.settle(most, counted)
 

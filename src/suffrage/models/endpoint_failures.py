@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -184,12 +185,13 @@ def _seconds(headers: Any) -> float | None:
     """The wait a server asks for, in seconds or as a date; None where it does not say."""
     said = headers.get("retry-after", "")
     try:
-        return max(0.0, float(said))
+        seconds = float(said)
+        return max(0.0, seconds) if math.isfinite(seconds) else None
     except ValueError:
         pass
     try:
         until = parsedate_to_datetime(said)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     if until.tzinfo is None:
         until = until.replace(tzinfo=datetime.UTC)
