@@ -258,6 +258,8 @@ def test_an_adapter_is_refused_over_other_weights_or_none(
         ("Which?", ["Red"], "1 options"),
         (" ", ["Red", "Green"], "give a text"),
         ("Which?", ["Red", "Red"], "have the same text"),
+        ("Which?", ["Red", "Red "], "have the same text"),
+        ("Which?", ["Red", " "], "has no text"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused(
@@ -605,3 +607,14 @@ def test_the_command_names_options_and_python_does_so_no_longer_after_it(town: P
     assert "--by, --codebook and --option go with" in str(CliRunner().invoke(app, study).exception)
     with pytest.raises(InputError, match=r"^by: the survey has no demographic"):
         suffrage.audit_models("m", table, "aera", codebook=codebook, quiet=True)
+
+
+@pytest.mark.parametrize("share", [float("nan"), -0.1, 60, "0.6"])
+def test_a_share_that_is_none_describes_no_population(share: Any, town: Path) -> None:
+    with pytest.raises(InputError, match="from 0 to 1, such as"):
+        suffrage.ask(town / "tiny-model", "Which?", ["A", "B"], as_={"Why?": {"Yes": share}})
+
+
+def test_no_models_name_has_a_byte_0(town: Path) -> None:
+    with pytest.raises(InputError, match=r"^load_model: model is .* give a folder, a hub id"):
+        suffrage.load_model("a\0b")

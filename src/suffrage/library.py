@@ -77,8 +77,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 # What the verbs below take, in the words of their messages.
-_NAMED_MODEL = instance_of(
-    str, Path, Checkpoint, words="a folder, a hub id, bundled:NAME or a Checkpoint"
+_NAMED_MODEL = (PATH | instance_of(Checkpoint, words="a Checkpoint")).but_say(
+    "a folder, a hub id, bundled:NAME or a Checkpoint"
 )
 _LOADED_MODEL = ArgumentKind(
     "what load_model returned", lambda given: hasattr(type(given), "choose")

@@ -227,11 +227,11 @@ def _check_answered(population: Answered) -> None:
         if not (
             isinstance(shares, Mapping)
             and all(isinstance(option, str) for option in [question, *shares])
-            and all(isinstance(share, Real) for share in shares.values())
+            and all(isinstance(share, Real) and 0 <= share <= 1 for share in shares.values())
         ):
             raise InputError(
                 f"a population's answer to {question!r} is {shares!r}; give the share of each "
-                'option by its text, such as {"Too little": 0.7, "Too much": 0.3}.'
+                'option by its text, from 0 to 1, such as {"Too little": 0.7, "Too much": 0.3}.'
             )
 
 

@@ -46,7 +46,9 @@ def item_in_words(question: str, options: Sequence[str], ordered: bool) -> Item:
             f"ask: {len(options)} options for the question {question!r}; give a text and 2 to 26 "
             "answers to choose from."
         )
-    if len(set(options)) < len(options):
+    if not all(text.strip() for text in options):
+        raise InputError(f"ask: one of the options {list(options)} has no text.")
+    if len({text.strip() for text in options}) < len(options):
         raise InputError(f"ask: two of the options {list(options)} have the same text.")
     coded = tuple(Option(code=str(place), text=text) for place, text in enumerate(options))
     return Item(id=OWN_QUESTION, question=question, options=coded, ordered=ordered)
