@@ -591,7 +591,8 @@ def test_an_audit_names_arguments_as_python_has_them(
     given: dict[str, Any], message: str, town: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(town)
-    right = {"models": "tiny-model", "survey": "town.csv", "codebook": "town.yaml", "quiet": True}
+    right: dict[str, Any] = {"models": "tiny-model", "survey": "town.csv", "quiet": True}
+    right["codebook"] = "town.yaml"
     with pytest.raises(InputError) as refused:
         suffrage.audit_models(**right | given)
     assert message in str(refused.value) and "--" not in str(refused.value)
