@@ -1,6 +1,7 @@
 """`suffrage audit`: from a survey and a model to a report, at hand or behind an address."""
 
 import json
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -160,6 +161,18 @@ def test_what_is_wrong_is_said_with_what_would_be_right(
 ) -> None:
     found = audit(*words)
     assert isinstance(found.exception, InputError) and message in str(found.exception)
+
+
+def test_an_endpoint_is_not_begun_without_its_library_or_its_key(
+    town: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("far", "--endpoint", "http://127.0.0.1:9/v1", *SURVEY)
+    keyed = audit(*words, "--key", "NO_SUCH_KEY")
+    assert "NO_SUCH_KEY is not set" in str(keyed.exception) and "asking" not in keyed.output
+    monkeypatch.setitem(sys.modules, "httpx", None)
+    found = audit(*words)
+    assert 'pip install "suffrage[endpoint]"' in str(found.exception)
+    assert "asking" not in found.output
 
 
 def test_groups_that_are_too_small_are_left_out_by_name(town: Path) -> None:

@@ -15,6 +15,7 @@ from suffrage.errors import InputError
 from suffrage.study.commands.examples import copy_example, example_studies, examples_page
 from suffrage.study.commands.starting import StartSettings, start_study
 from suffrage.study.inputs import study_split
+from suffrage.study.run import run_study
 from suffrage.study.schema import read_study, study_survey
 from suffrage.study.sources import built_value_set, read_sources
 from suffrage.survey.draft import draft_codebook
@@ -105,6 +106,32 @@ def test_a_study_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="is there already"):
             begin()
     assert (tmp_path / "new" / "study.yaml").read_text() == before
+
+
+def test_a_draft_whose_questions_are_not_written_is_not_run(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    told = StartSettings(model=str(tiny_model))
+    start_study(write_town(tmp_path, questions=5), tmp_path / "new", told)
+    study = read_study(tmp_path / "new" / "study.yaml")
+    with pytest.raises(InputError, match=r"3 questions still TODO \(q0, q1, q2\)"):
+        run_study(study, quiet=True)
+    book = tmp_path / "new" / "codebook.yaml"
+    book.write_text(book.read_text().replace("TODO: the question behind", "How good is"))
+    assert run_study(study, only="records", quiet=True).results is None
+
+
+def test_a_column_about_schools_is_a_question_and_what_was_guessed_is_listed(
+    tmp_path: Path,
+) -> None:
+    data = write_town(tmp_path)
+    data.write_text(data.read_text().replace("q0,q1", "schools,school_type", 1))
+    started = start_study(data, tmp_path / "new", StartSettings(by="district"))
+    book = yaml.safe_load((tmp_path / "new" / "codebook.yaml").read_text())
+    assert set(book["demographics"]) == {"age", "district", "school_type"}
+    assert "schools" in [item["id"] for item in book["items"]]
+    (line,) = (line for line in started.to_do if "--demographic" in line)
+    assert line.startswith("Check that Age, school_type describe people")
 
 
 def test_words_that_grade_an_answer_are_put_in_order() -> None:

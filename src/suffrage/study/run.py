@@ -46,6 +46,7 @@ from suffrage.study.wiring import (
     wire,
 )
 from suffrage.survey import Survey
+from suffrage.survey.draft import check_worded
 from suffrage.survey.published_table import PublishedTable
 from suffrage.training_data import ItemSplit, Records
 
@@ -198,6 +199,7 @@ class StudyRun:
         asking = any(self._left(stage) for stage in asks)
         if self.study.endpoint:
             if asking:
+                require_installed("httpx", "endpoint", "a model behind an endpoint")
                 endpoint_key(self.study.endpoint)
         elif asking or any(self._left(stage) for stage in self.wiring.align.values()):
             for library in ("torch", "transformers"):
@@ -222,6 +224,9 @@ class StudyRun:
         for source in self.study.survey:
             read = partial(read_study_source, self.study, source)
             self._compute(self.wiring.sources[source.name], read, _write_source)
+        if self.wants("records") and not self.wiring.results.finished:
+            for found in self.inputs.sources.values():
+                check_worded(found.codebook.items)
         # What cannot be held out is refused before value sets are built, which takes longer.
         missing = [seed for seed, stage in self.wiring.splits.items() if not stage.finished]
         splits = {seed: self.inputs.made_split(seed) for seed in missing}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ import polars as pl
 import yaml
 
 from suffrage.errors import InputError
+from suffrage.plurals import plural
+from suffrage.survey.codebook import Item
 from suffrage.survey.codes import code_order, plain_code
 from suffrage.survey.formats.labelled_table import LabelledTable, read_table
 from suffrage.survey.inspection import read_code_lines
@@ -46,6 +48,21 @@ def codebook_template(reader: str | None) -> str:
         )
         raise InputError(f'there is no template "{reader}"; there are {", ".join(names)}.')
     return path.read_text(encoding="utf-8")
+
+
+def check_worded(items: Iterable[Item]) -> None:
+    """Check that no question is still a draft's TODO, because a model would be asked in that.
+
+    Raises InputError naming the first such questions.
+    """
+    unworded = [item.id for item in items if item.question.startswith(TO_DO)]
+    if unworded:
+        named = ", ".join(unworded[:5]) + (" ..." if len(unworded) > 5 else "")
+        raise InputError(
+            f"the codebook: {plural(len(unworded), 'question')} still {TO_DO} ({named}). A model "
+            "is asked in the codebook's words: write each question as people saw it, then run the "
+            "same command again."
+        )
 
 
 def draft_codebook(path: Path) -> str:

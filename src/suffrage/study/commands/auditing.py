@@ -23,7 +23,7 @@ from suffrage.align.checkpoint import (
 )
 from suffrage.arguments import written
 from suffrage.arrays import FloatArray
-from suffrage.errors import InputError, did_you_mean
+from suffrage.errors import InputError, did_you_mean, require_installed
 from suffrage.evaluate import Scoring
 from suffrage.evaluate.auditing import (
     Audit,
@@ -44,7 +44,7 @@ from suffrage.models import (
 from suffrage.models.cache import AnswerStore, CachedAnswerer
 from suffrage.models.endpoint import Endpoint
 from suffrage.models.endpoint_abilities import ability_notes
-from suffrage.models.endpoint_settings import EndpointSettings
+from suffrage.models.endpoint_settings import EndpointSettings, endpoint_key
 from suffrage.models.endpoint_usage import EndpointUsage
 from suffrage.models.identity import check_at_hand, source_shape
 from suffrage.models.local_settings import LocalModelSettings
@@ -59,6 +59,7 @@ from suffrage.study.schema import Study, model_settings
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.sources import read_sources, value_set_name, value_set_of
 from suffrage.survey import Codebook, Survey
+from suffrage.survey.draft import check_worded
 from suffrage.survey.published_table import PublishedTable
 from suffrage.survey.reading import read_survey_or_table
 from suffrage.values import world_values
@@ -266,6 +267,7 @@ def run_audit(
     _check_at_hand(models.values())
     scoring = scoring or Scoring()
     auditor = Auditor(surveyed.value_sets)
+    check_worded(auditor.items)
     probes = [ItemProbe(item, None) for item in auditor.items]
     ways = sum(len(ways_of_asking(probe.item, None)) for probe in probes)
     answers: dict[str, list[ModelAnswer]] = {}
@@ -352,7 +354,10 @@ def _check_at_hand(models: Iterable[AskedModel]) -> None:
     Raises InputError naming the first that cannot.
     """
     for wanted in models:
-        if isinstance(wanted, LocalModelSettings) and not Path(wanted.name).expanduser().exists():
+        if isinstance(wanted, EndpointSettings):
+            require_installed("httpx", "endpoint", "a model behind an endpoint")
+            endpoint_key(wanted)
+        elif not Path(wanted.name).expanduser().exists():
             check_at_hand(identify(wanted, Path()))
 
 

@@ -28,8 +28,8 @@ STUDY, CODEBOOK = "study.yaml", "codebook.yaml"
 # Columns that describe people, weigh them or number them, by the words in their names.
 _DEMOGRAPHICS = re.compile(
     r"age|alter|sex|gender|geschlecht|region|area|district|state|province|county|country|cntry|"
-    r"city|town|urban|rural|educ\w*|degree|school\w*|income|party|partyid|ideology|religion|"
-    r"relig|race|ethnic\w*|marital|married|employ\w*|occupation|job|class|language|language|"
+    r"city|town|urban|rural|educ\w*|degree|school(ing|years?|yrs?|type)?|income|party|partyid|ideology|religion|"
+    r"relig|race|ethnic\w*|marital|married|employ\w*|occupation|job|class|language|"
     r"household|generation|cohort"
 )
 _WEIGHT = re.compile(r"weights?|wts?|wgt|pweight|dweight|anweight|pspwght|wtss\w*|w")
@@ -138,6 +138,8 @@ class _Columns:
         taken = {self.weight, self.respondent}
         guessed = [n for n in names if n not in taken and _DEMOGRAPHICS.fullmatch(_word(n))]
         wanted = told.demographics or tuple(guessed)
+        # Taken for demographics because of their names alone.
+        self.guessed = () if told.demographics else tuple(n for n in guessed if n != told.by)
         self.demographics = tuple(dict.fromkeys([*wanted, *([told.by] if told.by else [])]))
 
     def _first(self, pattern: re.Pattern[str], names: Sequence[str], fits: Any) -> str | None:
@@ -207,6 +209,13 @@ def _groups(
     candidates = {c: _large_values(frame, c) for c in ([by] if by else columns.demographics)}
     candidates = {column: values for column, values in candidates.items() if len(values) > 1}
     started.found.append(f"Demographics  {', '.join(columns.demographics) or 'none found'}")
+    if columns.guessed:
+        listed = ", ".join(columns.guessed)
+        started.to_do.append(
+            f"Check that {listed} describe people, as their names say. If one of them is a "
+            "question, begin again in another folder (--out) and name those that do with "
+            "--demographic."
+        )
     if not candidates:
         started.found.append("Groups        everyone only")
         started.to_do.append(
@@ -332,8 +341,8 @@ def _list_to_do(head: str, book: dict[str, Any], started: StartedStudy) -> None:
             f"form a scale, put them in order in {CODEBOOK} and delete `ordered: false`."
         )
     started.to_do.append(
-        f"Check the demographics in {CODEBOOK} and the descriptions in {STUDY}, and fill in the "
-        "title, the citation and the terms."
+        f"Check the descriptions in {STUDY}, and fill in the title, the citation and the terms in "
+        f"{CODEBOOK}."
     )
 
 
