@@ -11,6 +11,7 @@ from rich.console import Console
 from suffrage.evaluate.fit import AVERAGE, UNIFORM
 from suffrage.evaluate.results import Results
 from suffrage.report.finding import finding
+from suffrage.report.marks import marks_note
 from suffrage.report.numbers import INCOMPLETE, INCOMPLETE_NOTE
 from suffrage.report.page import render_report
 from suffrage.report.regimes import regime_parts
@@ -75,6 +76,20 @@ def test_the_first_page_gives_missing_answers_as_the_reason(audit: Results) -> N
 def test_the_page_explains_the_mark_once_it_is_used(audit: Results) -> None:
     page = render_report(audit)
     assert INCOMPLETE in page and INCOMPLETE_NOTE in page
+
+
+def test_a_mark_is_explained_only_next_to_figures_that_have_it() -> None:
+    results = example_results(methods=("base",))
+    figures = [
+        f.model_copy(update={"missing": 3 if f.readout == "sampled" else 0})
+        for f in results.figures
+    ]
+    results = results.model_copy(update={"figures": figures})
+    assert any(f.missing for f in figures if f.evaluation == "fit")
+    assert not marks_note(results) and INCOMPLETE_NOTE in marks_note(results, ["sampled"])
+    summary = board_summary(results)
+    assert summary is not None and INCOMPLETE not in summary.caption
+    assert render_report(results).count(INCOMPLETE_NOTE) == 1
 
 
 def test_of_many_that_all_left_answers_out_none_is_called_closest(many: Results) -> None:

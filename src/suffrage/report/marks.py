@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from suffrage.evaluate.fit import NAME as FIT
 from suffrage.evaluate.results import Contrast, FigureDifference, Results
+from suffrage.models.readouts import Readout
 from suffrage.plurals import plural
 from suffrage.report.numbers import (
     INCOMPLETE_NOTE,
@@ -24,10 +25,17 @@ STRICTER_NOTE = (
 )
 
 
-def marks_note(results: Results) -> str:
-    """Sentences on the marks that the figures of `fit` have, each after a space; often empty."""
+# The readouts of the scoreboard and of the first page.
+_SCOREBOARD: tuple[Readout, ...] = ("letters", "sentence")
+
+
+def marks_note(results: Results, readouts: Collection[Readout] = _SCOREBOARD) -> str:
+    """Sentences on the marks that the figures of `fit` have, each after a space; often empty.
+
+    readouts: those whose figures stand next to the note.
+    """
     notes = []
-    own = [figure for figure in results.figures if figure.evaluation == FIT]
+    own = [f for f in results.figures if f.evaluation == FIT and f.readout in readouts]
     if any(figure.missing for figure in own):
         notes.append(INCOMPLETE_NOTE)
     if any(figure.uncounted and not figure.missing for figure in own):

@@ -22,7 +22,7 @@ from suffrage.report.evaluations import PANELS, evaluation_sections
 from suffrage.report.failures import flattening, made_worse_table, weak_spot_table, worst_item_table
 from suffrage.report.finding import finding, is_weighted
 from suffrage.report.group_panels import GROUP_PANELS
-from suffrage.report.marks import per_measure_note
+from suffrage.report.marks import marks_note, per_measure_note
 from suffrage.report.mixing_panels import mixing_part
 from suffrage.report.overview import (
     MARGIN,
@@ -36,6 +36,7 @@ from suffrage.report.readings import (
     mass_table,
     readout_disagreement_table,
     readout_table,
+    readouts_used,
     refused_items,
     written_table,
 )
@@ -116,6 +117,7 @@ def _sections(results: Results) -> dict[str, Any]:
         "methods": [(method, fact_pairs(method.settings)) for method in by_kind(results)],
         "cards": cards_by_value_set(results),
         "readouts": readout_table(results),
+        "readout_marks": marks_note(results, readouts_used(results)).strip(),
         "masses": mass_table(results),
         "written": written_table(results),
         "disagreements": abreast(disagreed, ABREAST) if disagreed else [],
