@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -178,6 +179,16 @@ def refused(*words: object) -> str:
     shown = CliRunner().invoke(app, ["publish", *(str(word) for word in words)])
     assert isinstance(shown.exception, InputError), shown.output
     return str(shown.exception)
+
+
+@pytest.mark.slow
+def test_the_command_that_checks_a_folder_is_printed_as_a_shell_reads_it(
+    small_run: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "Māori study"
+    shown = CliRunner().invoke(app, ["publish", str(small_run), str(folder)])
+    (line,) = (line for line in shown.stdout.splitlines() if line.startswith("Check"))
+    assert shlex.split(line) == ["Check", "suffrage", "verify", str(folder)]
 
 
 @pytest.mark.slow

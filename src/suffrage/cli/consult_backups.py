@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -57,4 +58,4 @@ def restore_command(
     made = restore(file, out, secret, new_secret)
     counted = ", ".join(f"{count:,} {name}" for name, count in made.rows.items())
     say(f"Store   {out}\nRows    {counted}\nSecret  {made.secret}")
-    say(f"Next    suffrage consult serve {out}")
+    say(f"Next    suffrage consult serve {shlex.quote(str(out))}")

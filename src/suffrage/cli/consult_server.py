@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,7 +104,7 @@ def new_command(
         f"Consultation  {slug}, {'open' if start else 'in draft'}, "
         f"{plural(len(seeds), 'statement')}"
     )
-    say(f"Next          suffrage consult serve {_shown(where)}")
+    say(f"Next          suffrage consult serve {shlex.quote(_shown(where))}")
 
 
 def phase_command(
@@ -125,7 +126,8 @@ def phase_command(
     if to == "open" and not consultations.says_who_asks(what.settings):
         raise InputError(
             f"{slug}: people read who asks them before they consent; set the organiser and a "
-            f"contact first, on the organisers' pages (suffrage consult serve {_shown(where)})."
+            "contact first, on the organisers' pages "
+            f"(suffrage consult serve {shlex.quote(_shown(where))})."
         )
     consultations.set_phase(store, what.id, cast("consultations.Phase", to), "command line")
     store.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -75,13 +76,13 @@ def publish_command(
         for name, why in done.left_out.items():
             say(f"Left out   {name}: {why}.")
         say(f"Seal       {done.receipt.seal}")
-        say(f"Check      suffrage verify {done.folder}")
+        say(f"Check      suffrage verify {shlex.quote(str(done.folder))}")
     address = push_to_hub(out, hub, public) if hub is not None else None
     if as_json:
         print_json({**done.as_json, "address": address})
     elif address is not None:
         say(f"Uploaded   {address}")
-        say(f"Fetch      hf download {hub} --local-dir {out.name}")
+        say(f"Fetch      hf download {hub} --local-dir {shlex.quote(out.name)}")
 
 
 def verify_command(
@@ -166,7 +167,7 @@ def merge_command(
         return
     say(f"Model  {out} ({size / 1e6:.1f} MB, {dtype})")
     say(f'Load   AutoModelForCausalLM.from_pretrained("{out}"), AutoTokenizer likewise')
-    say(f'Ask    suffrage ask {out} "Should cars be banned?" --options "Yes, No"')
+    say(f'Ask    suffrage ask {shlex.quote(str(out))} "Should cars be banned?" --options "Yes, No"')
 
 
 def clean_command(

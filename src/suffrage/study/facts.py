@@ -115,7 +115,7 @@ def _study_facts(wiring: Wiring) -> StudyFacts:
         title=study.title or study.study,
         seeds=list(study.seeds),
         config=study.text,
-        command=f"suffrage run {shlex.quote(str(_shown(study.source)))}",
+        command=run_command(study),
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         versions=versions(),
         machine=machine(),
@@ -157,6 +157,11 @@ def _evaluation_facts(
         )
         for spec in study.evaluate
     ]
+
+
+def run_command(study: Study) -> str:
+    """Return the command that runs a study, as a shell reads it."""
+    return f"suffrage run {shlex.quote(str(_shown(study.source)))}"
 
 
 def _shown(path: Path) -> str:

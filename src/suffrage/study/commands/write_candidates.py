@@ -29,6 +29,7 @@ from suffrage.models import LanguageModel
 from suffrage.models.asking import Message, Persona, persona_prompt
 from suffrage.population import ValueSet
 from suffrage.study.descriptions import study_personas
+from suffrage.study.facts import run_command
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study
@@ -218,7 +219,7 @@ def study_sources(wiring: Wiring, methods: Sequence[str] | None = None) -> list[
                 if not stage.finished:
                     if methods:
                         raise InputError(
-                            f"{stage.label} is not trained yet; `suffrage run {study.source.name} "
+                            f"{stage.label} is not trained yet; `{run_command(study)} "
                             "--only align` trains it."
                         )
                     continue
@@ -262,8 +263,8 @@ def _personas(
         stage = wiring.value_sets[name]
         if not stage.finished:
             raise InputError(
-                f"value set {name} is not built yet; `suffrage run "
-                f"{wiring.study.source.name} --only value_sets` builds it."
+                f"value set {name} is not built yet; `{run_command(wiring.study)} "
+                "--only value_sets` builds it."
             )
         if described is None:
             described = study_personas(StudyInputs(wiring), method, seed)
