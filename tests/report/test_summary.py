@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from suffrage.evaluate.results import Figure, Results, TrainingJournal
+from suffrage.publish.collection_pages import collection_card, index_page
 from suffrage.publish.model_card import served_worst
 from suffrage.report.cells import in_sentence
 from suffrage.report.failures import weak_spot_table
@@ -88,6 +89,8 @@ def test_a_model_that_answers_nothing_is_said_to_and_no_page_is_left_without_a_v
     said = "No answer of the model counts: on average, the answers to choose from had 4%"
     assert page.count(said) == 2, "in the summary and in what was found"
     assert "key-figures" not in page.split("</style>")[-1]
+    for published in (index_page(unread, [], []), collection_card(unread, [], [])):
+        assert " ".join(published.split()).count(said) == 1
     written = StringIO()
     Console(file=written, width=80).print(scoreboard(unread))
     assert "No answer of the model counts" in written.getvalue()

@@ -67,7 +67,7 @@ def index_page(
         "collection.html.j2",
         study=results.study,
         summary=board_summary(results),
-        finding=finding(results).lead,
+        finding=_lead(results),
         checkpoints=_checkpoint_rows(results, parts),
         populations=_population_table(represents),
         contents=CONTENTS,
@@ -96,6 +96,12 @@ def _population_table(represents: Sequence[Mapping[str, Any]]) -> Table:
     return make_table("How many people answered", columns, rows)
 
 
+def _lead(results: Results) -> str:
+    """What was found; empty where the verdict above it has said the same."""
+    summary, lead = board_summary(results), finding(results).lead
+    return "" if summary is not None and lead == " ".join(summary.because) else lead
+
+
 def _board_verdict(results: Results) -> list[str]:
     """The question of the report's first page and its answer, in Markdown."""
     summary = board_summary(results)
@@ -122,8 +128,7 @@ def collection_card(
         f"# {results.study.title}",
         "",
         *_board_verdict(results),
-        found.lead,
-        "",
+        *([lead, ""] if (lead := _lead(results)) else []),
         found.rest,
         "",
         *markdown_section(
