@@ -547,16 +547,15 @@ def audit_models(
     demographics = [by] if isinstance(by, str) else list(by)
     note("Reading the survey and building the groups.", quiet)
     scoring, groups = _audited_groups(survey, demographics, codebook, options or {})
-    command = ""
-    if not isinstance(survey, Study):
-        given = {
-            "by": demographics,
-            "endpoint": endpoint,
-            "key": key,
-            "codebook": None if codebook is None else str(codebook),
-            "option": [f"{name}={value}" for name, value in (options or {}).items()],
-        }
-        command = audit_command_line([str(name) for name in named], str(survey), given)
+    given = {
+        "by": demographics,
+        "endpoint": endpoint,
+        "key": key,
+        "codebook": None if codebook is None else str(codebook),
+        "option": [f"{name}={value}" for name, value in (options or {}).items()],
+    }
+    source = survey.source if isinstance(survey, Study) else survey
+    command = audit_command_line([str(name) for name in named], str(source), given)
     found = run_audit(asked, groups, Path(out), scoring, quiet, command)
     write_audit_page(found, Path(out) / "audit.html")
     return found

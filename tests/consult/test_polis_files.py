@@ -95,7 +95,7 @@ def test_votes_alone_have_statements_without_texts(tmp_path: Path) -> None:
         found = read_polis(tmp_path / name, agree=1)
         assert found.votes == both.votes
         assert [s.text for s in found.statements] == ["Statement 2", "Statement 10"]
-    with pytest.raises(InputError, match="say which with --agree"):
+    with pytest.raises(InputError, match="say which with agree"):
         read_polis(tmp_path / "log")
 
 
@@ -190,7 +190,7 @@ def test_folders_that_hold_no_or_several_exports_are_told(tmp_path: Path) -> Non
     for prefix in ("raw_", "clean_"):
         (tmp_path / f"{prefix}comments.csv").write_text(COMMENTS)
         (tmp_path / f"{prefix}votes.csv").write_text(TABLE)
-    with pytest.raises(InputError, match="--prefix"):
+    with pytest.raises(InputError, match="say which with prefix"):
         read_polis(tmp_path)
     assert read_polis(tmp_path, "raw_").votes.participants == ("3", "7")
 

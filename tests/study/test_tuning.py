@@ -119,7 +119,7 @@ def test_steps_of_a_trial_take_the_place_of_the_entrys_epochs(write_study: Write
         (
             {"methods": [ENTRY, {**ENTRY, "name": "other"}]},
             {},
-            "name one with --method: distribution, other",
+            "name one with method: distribution, other",
         ),
         ({"tune": {"learning_rates": [0.1]}}, {}, 'no such option.* Did you mean "learning_rate"'),
         ({"tune": {"learning_rate": [3]}}, {}, "tune.learning_rate.* less than 1"),

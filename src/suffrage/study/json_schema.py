@@ -253,12 +253,21 @@ def _described(schema: dict[str, Any], model: type[BaseModel] | None) -> dict[st
         if name in left_out:
             continue
         content.pop("title", None)
-        if model is not None and name in _rewritten(model):
-            content = _also_shorter(content)
+        if model is not None:
+            _describe_parts(content, model.model_fields[name].annotation)
+            if name in _rewritten(model):
+                content = _also_shorter(content)
         properties[name] = {"description": notes[name], **content} if name in notes else content
     if "properties" in schema:
         schema["properties"] = properties
     return schema
+
+
+def _describe_parts(content: dict[str, Any], kind: Any) -> None:
+    """Describe the keys of a section that stands in place, and not among the shared ones."""
+    for part in (content, *content.get("anyOf", ())):
+        if "properties" in part:
+            _described(part, next(_models_of(kind), None))
 
 
 def _rewritten(model: type[BaseModel]) -> set[str]:

@@ -13,8 +13,9 @@ from suffrage.server.store import background_work, withdrawals
 from suffrage.server.store.background_work import find_work, start_work
 from suffrage.server.store.database_schema import background_work as table
 from suffrage.server.web.organise import organiser_pages, principle_pages, waiting
-from tests.server.browser import WIDE, Inspector, no_sideways, picture, served, texts, visitor
+from tests.server.browser import WIDE, no_sideways, picture, served, texts, visitor
 from tests.server.organising import PASSWORD, Office
+from tests.server.page_copies import Inspector
 
 
 @pytest.fixture
@@ -142,7 +143,7 @@ def test_in_a_browser_the_result_comes_by_itself(
         if scripts:
             inspector = Inspector(page, lang)
             inspector.look(f"waiting-{lang}")
-            assert inspector.complaints == []
+            assert inspector.found() == ""
         goes_on.set()
         page.wait_for_url("**/principles/found")
         assert page.get_by_role("button", name=_("Keep those you ticked")).count() == 1
