@@ -264,7 +264,7 @@ def _described(schema: dict[str, Any], model: type[BaseModel] | None) -> dict[st
 
 
 def _describe_parts(content: dict[str, Any], kind: Any) -> None:
-    """Describe the keys of a section that stands in place, and not among the shared ones."""
+    """Describe the keys of a section that is written in place, not among the shared ones."""
     for part in (content, *content.get("anyOf", ())):
         if "properties" in part:
             _described(part, next(_models_of(kind), None))
