@@ -397,8 +397,7 @@ def build_value_set(
     (60, [0.63, 0.27, 0.1])
     """
     rows = select_by_id(survey, where := where or {}, name)
-    others = select(survey, parent or {}, name)
-    weights = survey.weights[rows]
+    weights, others = survey.weights[rows], select(survey, parent or {}, name)
     n_eff, design = _effective_respondents(weights, name), design_of(survey, rows)
     seeds = [seed, int(storage.content_hash(name)[:8], 16)]
     distributions, set_aside = _own_distributions(survey, rows, design, name, seeds)

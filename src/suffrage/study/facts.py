@@ -115,7 +115,7 @@ def _study_facts(wiring: Wiring) -> StudyFacts:
         title=study.title or study.study,
         seeds=list(study.seeds),
         config=study.text,
-        command=run_command(study),
+        command=command_to_run(study),
         finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         versions=versions(),
         machine=machine(),
@@ -159,7 +159,7 @@ def _evaluation_facts(
     ]
 
 
-def run_command(study: Study) -> str:
+def command_to_run(study: Study) -> str:
     """Return the command that runs a study, as a shell reads it."""
     return f"suffrage run {shlex.quote(str(_shown(study.source)))}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from suffrage.errors import InputError
-from suffrage.study.facts import run_command
+from suffrage.study.facts import command_to_run
 from suffrage.study.schema import Study
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.stage_outputs import PROBES
@@ -44,5 +44,5 @@ def probe_answers(study: Study, evaluation: str, method: str, seed: int | None) 
         )
     stage = wiring.probes[place]
     if not stage.finished:
-        raise InputError(f"{stage.label} is not there yet: {run_command(study)} first.")
+        raise InputError(f"{stage.label} is not there yet: {command_to_run(study)} first.")
     return pl.read_parquet(stage.folder / PROBES)

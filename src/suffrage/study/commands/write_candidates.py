@@ -29,7 +29,7 @@ from suffrage.models import LanguageModel
 from suffrage.models.asking import Message, Persona, persona_prompt
 from suffrage.population import ValueSet
 from suffrage.study.descriptions import study_personas
-from suffrage.study.facts import run_command
+from suffrage.study.facts import command_to_run
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.progress import Progress
 from suffrage.study.schema import Study
@@ -219,7 +219,7 @@ def study_sources(wiring: Wiring, methods: Sequence[str] | None = None) -> list[
                 if not stage.finished:
                     if methods:
                         raise InputError(
-                            f"{stage.label} is not trained yet; `{run_command(study)} "
+                            f"{stage.label} is not trained yet; `{command_to_run(study)} "
                             "--only align` trains it."
                         )
                     continue
@@ -263,7 +263,7 @@ def _personas(
         stage = wiring.value_sets[name]
         if not stage.finished:
             raise InputError(
-                f"value set {name} is not built yet; `{run_command(wiring.study)} "
+                f"value set {name} is not built yet; `{command_to_run(wiring.study)} "
                 "--only value_sets` builds it."
             )
         if described is None:
