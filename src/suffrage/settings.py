@@ -243,14 +243,13 @@ def _place(under: str, location: tuple[int | str, ...]) -> str:
 
 # Pydantic's kinds of faults whose own words are a programmer's.
 _MUST_BE = {
-    **dict.fromkeys(("string_type",), "must be a text"),
+    **dict.fromkeys(("string_type", "invalid_key"), "must be a text"),
     **dict.fromkeys(("float_type", "float_parsing"), "must be a number"),
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
     **dict.fromkeys(("bool_type", "bool_parsing"), "must be true or false"),
     **dict.fromkeys(("list_type", "tuple_type", "set_type"), "must be a list"),
     **dict.fromkeys(("dict_type", "mapping_type", "model_type"), "must be keys and values"),
     "string_too_short": "must not be empty",
-    "invalid_key": "must be a text",
 }
 
 

@@ -10,10 +10,10 @@ from suffrage.publish.licences import licence_facts
 from suffrage.publish.markdown import bullets, front_matter, markdown_section, markdown_table
 from suffrage.publish.receipt import ReceiptPart
 from suffrage.report.cells import Cell, Table, make_table
-from suffrage.report.finding import finding
+from suffrage.report.finding import Finding, finding
 from suffrage.report.numbers import NOTHING, thousands, with_interval
 from suffrage.report.rendering import render_page
-from suffrage.report.summary import board_summary
+from suffrage.report.summary import Summary, board_summary
 from suffrage.report.tables import fit_figure
 
 INDEX = "index.html"
@@ -63,11 +63,12 @@ def index_page(
     results: Results, parts: Sequence[ReceiptPart], represents: Sequence[Mapping[str, Any]]
 ) -> str:
     """The folder's page as HTML; it loads nothing."""
+    summary = board_summary(results)
     return render_page(
         "collection.html.j2",
         study=results.study,
-        summary=board_summary(results),
-        finding=_lead(results),
+        summary=summary,
+        finding=_lead(summary, finding(results)),
         checkpoints=_checkpoint_rows(results, parts),
         populations=_population_table(represents),
         contents=CONTENTS,
@@ -96,15 +97,13 @@ def _population_table(represents: Sequence[Mapping[str, Any]]) -> Table:
     return make_table("How many people answered", columns, rows)
 
 
-def _lead(results: Results) -> str:
+def _lead(summary: Summary | None, found: Finding) -> str:
     """What was found; empty where the verdict above it has said the same."""
-    summary, lead = board_summary(results), finding(results).lead
-    return "" if summary is not None and lead == " ".join(summary.because) else lead
+    return "" if summary is not None and found.lead == " ".join(summary.because) else found.lead
 
 
-def _board_verdict(results: Results) -> list[str]:
+def _board_verdict(summary: Summary | None) -> list[str]:
     """The question of the report's first page and its answer, in Markdown."""
-    summary = board_summary(results)
     if summary is None:
         return []
     return [f"{summary.question} **{summary.verdict}.** {' '.join(summary.because)}", ""]
@@ -114,7 +113,7 @@ def collection_card(
     results: Results, parts: Sequence[ReceiptPart], represents: Sequence[Mapping[str, Any]]
 ) -> str:
     """The folder's card in Markdown, with the front matter that hubs read."""
-    found = finding(results)
+    found, summary = finding(results), board_summary(results)
     facts = {
         **licence_facts(results.study.model_licence),
         "tags": ["suffrage", "survey", "public-opinion", "values"],
@@ -127,8 +126,8 @@ def collection_card(
         *front_matter(facts),
         f"# {results.study.title}",
         "",
-        *_board_verdict(results),
-        *([lead, ""] if (lead := _lead(results)) else []),
+        *_board_verdict(summary),
+        *([lead, ""] if (lead := _lead(summary, found)) else []),
         found.rest,
         "",
         *markdown_section(
