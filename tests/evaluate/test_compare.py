@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from suffrage.arguments import written_as_options
 from suffrage.errors import InputError
 from suffrage.evaluate.compare import Run, compare_results, difference_of
 from suffrage.evaluate.results import Results
@@ -165,7 +166,9 @@ def test_runs_that_are_not_alike_get_tables_of_their_own_with_the_reason(
         assert all(len(board.runs) == 1 for board in found.boards)
     strange = run("two", results, model="owner/other")
     assert "models differ" in (difference_of(one, strange) or "")
-    assert "--across-models" in (difference_of(one, strange) or "")
+    assert "across_models puts them" in (difference_of(one, strange) or "")
+    with written_as_options():
+        assert "--across-models puts them" in (difference_of(one, strange) or "")
     together = compare_results([one, strange], across_models=True)
     assert len(together.boards) == 1
     assert any("different models" in note for note in together.boards[0].notes)
