@@ -10,19 +10,22 @@ import re
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from suffrage.errors import InputError
 from suffrage.evaluate.results import Results
-from suffrage.report.numbers import duration, interval, number, signed
+from suffrage.report.numbers import duration, interval, number, signed, way_note, way_text
 from suffrage.report.tables import (
     fit_difference,
     fit_figure,
     latex_differences,
     latex_escaped,
+    latex_scoreboard,
     read_results,
     scoreboard_rows,
     write_result_files,
 )
+from suffrage.report.terminal import scoreboard
 
 from .example_results import example_results
 
@@ -65,8 +68,29 @@ def test_figures_csv_holds_every_figure_to_the_last_digit(results: Results, fold
 def test_the_way_is_the_place_between_floor_and_ceiling(results: Results) -> None:
     figure = next(f for f in results.figures if f.measure == "fit")
     assert figure.model_copy(update={"value": 0.625, "floor": 0.5, "ceiling": 1.0}).way == 0.25
-    for edges in ({"floor": None}, {"ceiling": None}, {"floor": 0.9, "ceiling": 0.9}):
+    for edges in ({"floor": None}, {"ceiling": None}, {"floor": 0.9, "ceiling": 0.94}):
         assert figure.model_copy(update=edges).way is None
+
+
+def test_a_way_between_a_floor_and_a_ceiling_that_nearly_meet_is_not_measured(
+    results: Results,
+) -> None:
+    figure = next(f for f in results.figures if f.measure == "fit")
+    near = figure.model_copy(update={"value": 0.6, "floor": 0.94, "ceiling": 0.97})
+    far = figure.model_copy(update={"value": 0.6, "floor": 0.5, "ceiling": 1.0})
+    unknown = figure.model_copy(update={"ceiling": None})
+    assert [way_text(f) for f in (near, far, unknown, None)] == ["too close", "20%", "–", "–"]
+    assert "less than 0.05 apart" in way_note([far, near])
+    assert way_note([far, unknown, None]) == ""
+    floors = {"floor": 0.94, "ceiling": 0.97}
+    close = results.model_copy(
+        update={"figures": [f.model_copy(update=floors) for f in results.figures]}
+    )
+    out = io.StringIO()
+    Console(file=out, width=80).print(scoreboard(close))
+    for text in (latex_scoreboard(close), " ".join(out.getvalue().split())):
+        assert "too close" in text and "less than 0.05 apart" in text
+    assert max(len(line) for line in out.getvalue().splitlines()) <= 80
 
 
 def test_differences_csv_says_where_the_interval_lies(results: Results, folder: Path) -> None:

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from suffrage.report.numbers import number, percent
+from suffrage.report.numbers import number, way_text
 from suffrage.report.page import render_report
 from suffrage.report.tables import scoreboard_rows
 from suffrage.report.terminal import scoreboard
@@ -31,7 +31,7 @@ def test_it_fits_80_columns_with_every_method_and_figure(terminal: bool) -> None
         assert row.trained is not None
         assert number(row.held_out.value) in text
         assert number(row.trained.value) in text
-        assert percent(row.way) in text
+        assert way_text(row.held_out) in text
     assert "6 min" in text
     assert "…" not in text
 

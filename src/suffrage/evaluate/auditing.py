@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.fit import ANSWER_MEASURES
-from suffrage.evaluate.results import Contrast
+from suffrage.evaluate.results import Contrast, share_of_way
 from suffrage.evaluate.statistics.figures import contrast_of, holm_corrected
 from suffrage.evaluate.statistics.intervals import (
     Draws,
@@ -72,10 +72,8 @@ class GroupFit(_Row):
 
     @property
     def way(self) -> float | None:
-        """How far the fit is from the floor to the ceiling, 1 at the ceiling; negative below it."""
-        if self.ceiling is None or self.ceiling <= self.floor:
-            return None
-        return (self.fit - self.floor) / (self.ceiling - self.floor)
+        """How far the fit is from the floor (0) to the ceiling (1); negative below the floor."""
+        return share_of_way(self.fit, self.floor, self.ceiling)
 
 
 class GroupGap(Contrast):

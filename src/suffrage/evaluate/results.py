@@ -290,6 +290,24 @@ class Measure(_Row):
     highest: float | None = None
 
 
+# With less room between the floor and the ceiling, chance decides the share of the way: fits that
+# cannot be told apart can be at 80% and at -300%.
+LEAST_ROOM = 0.05
+
+
+def share_of_way(value: float, floor: float | None, ceiling: float | None) -> float | None:
+    """Return the share of the way from the floor to the ceiling; None without `LEAST_ROOM`.
+
+    Examples
+    --------
+    >>> share_of_way(0.75, 0.5, 1.0), share_of_way(0.75, 0.95, 0.96)
+    (0.5, None)
+    """
+    if floor is None or ceiling is None or ceiling - floor < LEAST_ROOM:
+        return None
+    return (value - floor) / (ceiling - floor)
+
+
 class Figure(_Row):
     """A method's figure on a measure of an evaluation, with its 95% interval.
 
@@ -321,9 +339,7 @@ class Figure(_Row):
     @property
     def way(self) -> float | None:
         """Share of the way from the floor (0) to the ceiling (1), where more is better."""
-        if self.floor is None or self.ceiling is None or self.ceiling - self.floor <= 1e-9:
-            return None
-        return (self.value - self.floor) / (self.ceiling - self.floor)
+        return share_of_way(self.value, self.floor, self.ceiling)
 
 
 class Contrast(_Row):

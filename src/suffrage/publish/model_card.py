@@ -27,9 +27,10 @@ from suffrage.report.numbers import (
     duration,
     interval,
     number,
-    percent,
     signed,
     thousands,
+    way_note,
+    way_text,
     with_interval,
 )
 from suffrage.report.overview import MARGIN, Line, headline_lines, is_lost
@@ -395,7 +396,7 @@ def served_worst(results: Results | None, method: MethodFacts | None) -> list[st
             with_interval(figure),
             number(figure.floor),
             number(figure.ceiling),
-            percent(figure.way),
+            way_text(figure),
         ]
         for own, figure in found
     ]
@@ -408,7 +409,8 @@ def served_worst(results: Results | None, method: MethodFacts | None) -> list[st
     return [
         f"{one}{doubt_of_lowest(found)}. Its fit is {with_interval(figure)}, "
         f"and {number(overall.value)} over all. Below the floor, an answer that ignores the "
-        "question would serve a population better.",
+        "question would serve a population better."
+        f"{way_note(figure for _, figure in found)}",
         markdown_table(header, rows),
     ]
 

@@ -22,7 +22,7 @@ from suffrage.evaluate.auditing import (
 from suffrage.evaluate.results import Contrast
 from suffrage.plurals import plural
 from suffrage.report.dot_plot import axis_ticks
-from suffrage.report.numbers import interval, number, percent, thousands
+from suffrage.report.numbers import interval, number, percent, thousands, way_note, way_text
 from suffrage.report.plain_words import day_in_words
 from suffrage.report.rendering import render_page
 
@@ -192,6 +192,7 @@ def _model_part(model: AuditedModel) -> dict[str, Any]:
         ],
         "ticks": [(place(tick), number(tick)) for tick in ticks],
         "table": [_table_row(model, one) for one in model.groups],
+        "way_note": way_note(model.groups),
         "departures": [_departure(model, place) for place in range(len(model.departures))],
         "nearest": model.groups[0].group if model.groups else "",
         "facts": _reading_facts(model),
@@ -215,7 +216,7 @@ def _table_row(model: AuditedModel, one: GroupFit) -> dict[str, str]:
         "fit": f"{number(one.fit)} ({interval(one.low, one.high)})",
         "floor": number(one.floor),
         "ceiling": number(one.ceiling),
-        "way": percent(one.way),
+        "way": way_text(one),
         "above": verdicts[one.above_floor.verdict],
         "nearest": "nearest"
         if gap is None and one.group == nearest
@@ -499,6 +500,12 @@ def _cut(name: str, width: float, line: float) -> str:
     return name[:kept] + "…"
 
 
+def _way_notes(model: AuditedModel) -> list[Any]:
+    from rich.text import Text
+
+    return [Text(note.lstrip())] if (note := way_note(model.groups)) else []
+
+
 def audit_text(audit: Audit) -> Any:
     """The findings, and a line a group, for the terminal."""
     from rich.console import Group
@@ -515,5 +522,5 @@ def audit_text(audit: Audit) -> Any:
             table.add_column(heading, no_wrap=True)
         for row in (_table_row(model, one) for one in model.groups):
             table.add_row(row["group"], row["fit"], row["floor"], row["ceiling"], row["way"])
-        parts += [Text(""), table, Text("")]
+        parts += [Text(""), table, *_way_notes(model), Text("")]
     return Group(*parts[:-1])

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Protocol
+
+from suffrage.evaluate.results import LEAST_ROOM
 
 INTERVAL_NAME = "95% interval"
 NO_INTERVAL = "too few questions to tell"
@@ -24,6 +27,8 @@ NARROWED_NOTE = (
     "both gave."
 )
 NOTHING = "–"
+# In place of a share of the way from the floor to the ceiling.
+TOO_CLOSE = "too close"
 
 
 def _is_number(value: float | None) -> bool:
@@ -125,6 +130,32 @@ def percent(share: float | None, digits: int = 0) -> str:
     if share is None or not math.isfinite(share):
         return NOTHING
     return f"{number(100 * share, digits)}%"
+
+
+class _WithWay(Protocol):
+    @property
+    def floor(self) -> float | None: ...
+    @property
+    def ceiling(self) -> float | None: ...
+    @property
+    def way(self) -> float | None: ...
+
+
+def way_text(figure: _WithWay | None) -> str:
+    """How far a figure is from its floor to its ceiling, or that the two are too close to say."""
+    if figure is None or figure.floor is None or figure.ceiling is None:
+        return NOTHING
+    return TOO_CLOSE if figure.way is None else percent(figure.way)
+
+
+def way_note(figures: Iterable[_WithWay | None]) -> str:
+    """What `TOO_CLOSE` means, with a space before it; empty where no figure shows it."""
+    if TOO_CLOSE not in (way_text(figure) for figure in figures):
+        return ""
+    return (
+        f" “{TOO_CLOSE.capitalize()}”: the floor and the ceiling are less than {LEAST_ROOM:g} "
+        "apart, so the way between them cannot be measured."
+    )
 
 
 def duration(seconds: float | None) -> str:

@@ -23,7 +23,7 @@ from suffrage.report.cells import (
 )
 from suffrage.report.dot_plot import Plot, dot_plot
 from suffrage.report.marks import marks_note, stricter_note
-from suffrage.report.numbers import INTERVAL_NAME, NOTHING, percent
+from suffrage.report.numbers import INTERVAL_NAME, NOTHING, way_note, way_text
 from suffrage.report.tables import by_kind, fit_difference, fit_figure, scoreboard_rows
 
 FEW_PAIRS = 16
@@ -78,11 +78,13 @@ def scoreboard_table(results: Results) -> Table:
                 figure_cell(row.earth_movers),
                 figure_cell(row.entropy),
                 figure_cell(row.slope),
-                Cell(percent(main.way if main else None)),
+                Cell(way_text(main)),
                 Cell(str(main.n) if main else NOTHING),
             ]
         )
-    return make_table("Scoreboard: all value sets and seeds together", columns, rows)
+    shown = [row.held_out if side == "held_out" else row.trained for row in board]
+    title = f"Scoreboard: all value sets and seeds together.{way_note(shown)}"
+    return make_table(title.removesuffix("."), columns, rows)
 
 
 def value_set_scores(results: Results) -> list[Table]:

@@ -33,7 +33,15 @@ from suffrage.evaluate.results import (
 )
 from suffrage.models.readouts import Readout
 from suffrage.report.marks import marks_note
-from suffrage.report.numbers import NOTHING, duration, marked, number, percent, with_interval
+from suffrage.report.numbers import (
+    NOTHING,
+    duration,
+    marked,
+    number,
+    way_note,
+    way_text,
+    with_interval,
+)
 from suffrage.settings import keys_of
 
 KINDS = ("floor", "untrained", "trained", "reading", "ceiling")
@@ -58,11 +66,6 @@ class ScoreboardRow:
     slope: Figure | None
     sentence: Figure | None  # fit when each option is said in a sentence
     seconds: float | None  # of training; None for methods that train nothing
-
-    @property
-    def way(self) -> float | None:
-        """Share of the way from the average answer to the ceiling."""
-        return self.held_out.way if self.held_out else None
 
 
 # What `write_result_files` writes.
@@ -334,11 +337,12 @@ def latex_scoreboard(results: Results) -> str:
             with_interval(row.earth_movers, 3),
             with_interval(row.entropy, 3),
             with_interval(row.slope, 3),
-            percent(row.way),
+            way_text(row.held_out),
         ]
         # The empty group keeps a label such as "[a]" from being read as an option of "\\".
         lines.append("{}" + " & ".join(latex_escaped(cell) for cell in cells) + r" \\")
     label = "".join(c if c.isascii() and c.isalnum() else "-" for c in study.name)
+    close = way_note(row.held_out for row in scoreboard_rows(results))
     return "\n".join(
         [
             *lines,
@@ -348,7 +352,7 @@ def latex_scoreboard(results: Results) -> str:
             r"Entropy ratio: below 1 the model's answers are more alike than the population's. "
             r"Slope: of the model's shares on the population's; above 1 amplifies the majority. "
             r"Way: from the average answer (0) to the ceiling of two halves of the same "
-            r"respondents (100\,\%).}",
+            rf"respondents (100\,\%).{latex_escaped(close)}}}",
             rf"\label{{tab:suffrage-{label}}}",
             r"\end{table}",
             "",

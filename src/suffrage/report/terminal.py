@@ -13,8 +13,9 @@ from suffrage.report.numbers import (
     FEW_NOTE,
     FEW_QUESTIONS,
     marked,
-    percent,
     short_duration,
+    way_note,
+    way_text,
     with_interval,
 )
 from suffrage.report.tables import ScoreboardRow, scoreboard_rows
@@ -94,7 +95,7 @@ def _cells(row: ScoreboardRow, said: bool) -> list[str]:
         marked(row.sentence if said else row.earth_movers),
         marked(row.entropy),
         marked(row.slope),
-        percent(row.way),
+        way_text(row.held_out),
         short_duration(row.seconds),
     ]
 
@@ -123,7 +124,7 @@ def _note(results: Results) -> str:
         f"{opening}Fit: 1 - Jensen-Shannon distance (base 2), [95% interval]; {questions}, "
         f"value sets: {len(results.value_sets)}, seeds: {len(results.study.seeds)}. "
         f"{second} Entropy: below 1 flattens. Slope: above 1 amplifies the majority. "
-        f"{way}{few}{marks_note(results)}"
+        f"{way}{way_note(held_out)}{few}{marks_note(results)}"
     )
 
 
