@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from itertools import pairwise
 from typing import Any
 
-from rich.console import RenderableType
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.containers import Lines
 from rich.table import Table
 from rich.text import Text
 
@@ -36,8 +40,48 @@ class PlainTable(Table):
         super().add_row(*(None if cell is None else _literal(cell) for cell in cells), **options)
 
 
+# Where a word that is wider than its column may end a line, such as "dpo-proportional".
+_JOINT = re.compile(r"(?<=[-_/.:,])(?=\w)")
+
+
+class _CellText(Text):
+    """A text whose long words are broken behind a hyphen or the like, where they have one."""
+
+    def wrap(self, console: Console, width: int, **how: Any) -> Lines:
+        """Break the text into lines; see `rich.text.Text.wrap`."""
+        if how.get("no_wrap") or self.no_wrap:
+            return super().wrap(console, width, **how)
+        parts = self.divide(_breaks(self.plain, width))
+        return Text("\n").join(parts).wrap(console, width, **how)
+
+
+def _breaks(text: str, width: int) -> list[int]:
+    """The places in words wider than a column at which a line ends."""
+    places = []
+    for word in re.finditer(r"\S+", text):
+        if cell_len(word.group()) <= width:
+            continue
+        begin = word.start()
+        joints = [word.start() + joint.start() for joint in _JOINT.finditer(word.group())]
+        for joint, following in pairwise([*joints, word.end()]):
+            if cell_len(text[begin:following]) > width:
+                places.append(joint)
+                begin = joint
+    return places
+
+
 def _literal(text: RenderableType) -> RenderableType:
-    if isinstance(text, Text) and visible(text.plain) != text.plain:
-        # Made visible before columns are measured.
-        return Text(visible(text.plain), style=text.style)
-    return Text(visible(text)) if isinstance(text, str) else text
+    if isinstance(text, str):
+        return _CellText(visible(text))
+    if not isinstance(text, Text):
+        return text
+    shown = visible(text.plain)  # before columns are measured
+    spans = text.spans if shown == text.plain else []
+    return _CellText(
+        shown,
+        style=text.style,
+        justify=text.justify,
+        overflow=text.overflow,
+        no_wrap=text.no_wrap,
+        spans=spans,
+    )

@@ -242,11 +242,13 @@ def names_imported(tree: ast.AST) -> set[str]:
 # What of Rich takes a text literally, or takes no text.
 LITERAL = {
     "rich.box",
+    "rich.cells.cell_len",
     "rich.console.Console",
     "rich.console.ConsoleOptions",
     "rich.console.Group",
     "rich.console.RenderableType",
     "rich.console.RenderResult",
+    "rich.containers.Lines",
     "rich.measure.Measurement",
     "rich.padding.Padding",
     "rich.segment.Segment",
@@ -274,3 +276,20 @@ def test_no_module_uses_a_part_of_rich_that_reads_markup() -> None:
                 assert markup == "False", path
             if name == "TextColumn" and "task.description" in ast.unparse(call):
                 assert markup == "False", path
+
+
+def test_a_long_name_is_broken_behind_its_hyphens_and_not_in_a_word() -> None:
+    table = PlainTable(box=None, pad_edge=False)
+    table.add_column("Method", overflow="fold")
+    table.add_column("Fit", no_wrap=True)
+    table.add_row("constitutional-with-proportional-preferences", "0.75 [0.70, 0.80]")
+    table.add_row("nothing to break here", "0.75")
+    stream = io.StringIO()
+    Console(file=stream, width=44).print(table)
+    lines = [line.split("  ")[0].strip() for line in stream.getvalue().splitlines()]
+    assert lines == [
+        "Method",
+        "constitutional-with-",
+        "proportional-preferences",
+        "nothing to break here",
+    ]
