@@ -15,6 +15,7 @@ from suffrage.errors import InputError
 from suffrage.study.commands.examples import copy_example, example_studies, examples_page
 from suffrage.study.commands.starting import StartSettings, start_study
 from suffrage.study.inputs import study_split
+from suffrage.study.planning.plan import plan_study
 from suffrage.study.run import run_study
 from suffrage.study.schema import read_study, study_survey
 from suffrage.study.sources import built_value_set, read_sources
@@ -114,10 +115,13 @@ def test_a_draft_whose_questions_are_not_written_is_not_run(
     told = StartSettings(model=str(tiny_model))
     start_study(write_town(tmp_path, questions=5), tmp_path / "new", told)
     study = read_study(tmp_path / "new" / "study.yaml")
+    warned = plan_study(study).warnings
+    assert "will refuse this study: 3 questions still TODO (q0, q1, q2)" in " ".join(warned)
     with pytest.raises(InputError, match=r"3 questions still TODO \(q0, q1, q2\)"):
         run_study(study, quiet=True)
     book = tmp_path / "new" / "codebook.yaml"
     book.write_text(book.read_text().replace("TODO: the question behind", "How good is"))
+    assert "TODO" not in " ".join(plan_study(study).warnings)
     assert run_study(study, only="records", quiet=True).results is None
 
 

@@ -55,14 +55,20 @@ def check_worded(items: Iterable[Item]) -> None:
 
     Raises InputError naming the first such questions.
     """
-    unworded = [item.id for item in items if item.question.startswith(TO_DO)]
-    if unworded:
-        named = ", ".join(unworded[:5]) + (" ..." if len(unworded) > 5 else "")
+    if unworded := unworded_questions(items):
         raise InputError(
-            f"the codebook: {plural(len(unworded), 'question')} still {TO_DO} ({named}). A model "
-            "is asked in the codebook's words: write each question as people saw it, then run the "
-            "same command again."
+            f"the codebook: {unworded}. A model is asked in the codebook's words: write each "
+            "question as people saw it, then run the same command again."
         )
+
+
+def unworded_questions(items: Iterable[Item]) -> str:
+    """Say how many questions are still a draft's TODO, and which; empty where none is."""
+    unworded = [item.id for item in items if item.question.startswith(TO_DO)]
+    if not unworded:
+        return ""
+    named = ", ".join(unworded[:5]) + (" ..." if len(unworded) > 5 else "")
+    return f"{plural(len(unworded), 'question')} still {TO_DO} ({named})"
 
 
 def draft_codebook(path: Path) -> str:

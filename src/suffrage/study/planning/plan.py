@@ -41,6 +41,7 @@ from suffrage.study.segmenting import with_value_sets
 from suffrage.study.sources import read_sources
 from suffrage.study.stages import Stage
 from suffrage.study.wiring import model_key, wire
+from suffrage.survey.draft import unworded_questions
 
 # The share of a plain matrix product's speed that a forward pass reaches.
 FORWARD_EFFICIENCY = 0.6
@@ -177,7 +178,15 @@ def make_plan(inputs: StudyInputs) -> Plan:
     plan = _endpoint_plan(inputs, endpoint) if endpoint else _local_plan(inputs)
     known = next(iter(inputs.splits.values())).trained_before
     starts = start_sentences(start_facts(inputs.study), len(known), len(inputs.items))
-    return replace(plan, warnings=power_warnings(inputs), starts=tuple(starts))
+    warnings = (*_wording_warnings(inputs), *power_warnings(inputs))
+    return replace(plan, warnings=warnings, starts=tuple(starts))
+
+
+def _wording_warnings(inputs: StudyInputs) -> tuple[str, ...]:
+    """What `run` would refuse: questions that a draft left to be written."""
+    items = (item for source in inputs.sources.values() for item in source.codebook.items)
+    unworded = unworded_questions(items)
+    return (f"`suffrage run` will refuse this study: {unworded}.",) if unworded else ()
 
 
 def _local_plan(inputs: StudyInputs) -> Plan:
