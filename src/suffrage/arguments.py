@@ -65,6 +65,10 @@ def several(words: str, each: ArgumentKind) -> ArgumentKind:
 
 NOTHING = instance_of(type(None), words="None")
 TEXT = instance_of(str, words="a text")
+NAME = ArgumentKind(
+    "a name with a letter or digit in it",
+    lambda given: isinstance(given, str) and any(letter.isalnum() for letter in given),
+)
 PATH = ArgumentKind(
     "a path",
     lambda given: isinstance(given, PathLike) or (isinstance(given, str) and "\0" not in given),

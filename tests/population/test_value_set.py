@@ -1,6 +1,8 @@
 """Value sets: built from the right people, read back equal, refused where too few."""
 
-from dataclasses import replace
+import copy
+import pickle
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +76,24 @@ def test_the_hash_and_equality_see_every_fact(change: dict[str, object]) -> None
     other = replace(built, **change)  # type: ignore[arg-type]
     assert other != built and other.content_hash != built.content_hash
     assert built != "north" and built.distributions["q1"] != "q1"
+
+
+def test_a_misspelt_item_of_a_value_set_gets_the_nearest_name() -> None:
+    value_set = build_value_set(make_survey(items=3), "all")
+    known = value_set.items[0].id
+    for own in (value_set, copy.deepcopy(value_set), pickle.loads(pickle.dumps(value_set))):
+        assert own == value_set and known in own.distributions and "x" not in own.distributions
+        with pytest.raises(InputError, match=f'value set all: .*"{known}x".*mean "{known}"'):
+            own.distributions[f"{known}x"]
+        with pytest.raises(InputError, match="there is no item"):
+            own.intervals("nothing like it")
+    assert asdict(value_set)["distributions"].keys() == value_set.distributions.keys()
+
+
+@pytest.mark.parametrize("name", ["", " ", "--"])
+def test_a_value_set_has_a_name(name: str) -> None:
+    with pytest.raises(InputError, match=r"build_value_set: name is .*; give a name"):
+        build_value_set(make_survey(items=3), name)
 
 
 def test_another_value_set_changes_no_other() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ import numpy as np
 import polars as pl
 
 from suffrage import storage
-from suffrage.arguments import MAPPING, NOTHING, PATH, SEED, TEXT, instance_of, takes
+from suffrage.arguments import MAPPING, NAME, NOTHING, PATH, SEED, TEXT, instance_of, takes
 from suffrage.arrays import FloatArray, IntArray, PositionArray
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.plurals import plural
 from suffrage.population.design import (
     Design,
@@ -125,6 +125,28 @@ class AnswerDistribution:
         return float(self.shares @ np.linspace(0, 1, self.shares.size))
 
 
+class _ByItem(dict[str, AnswerDistribution]):
+    """Distributions by item id; a misspelt id is an error that names the nearest."""
+
+    def __init__(
+        self,
+        distributions: Mapping[str, AnswerDistribution] | Iterable[tuple[str, AnswerDistribution]],
+        name: str = "",
+    ) -> None:
+        super().__init__(distributions)
+        self._name = name
+
+    def __missing__(self, item_id: str) -> AnswerDistribution:
+        raise InputError(
+            f'value set {self._name}: there is no item "{item_id}".'
+            + did_you_mean(str(item_id), self)
+        )
+
+    def __reduce__(self) -> tuple[type[_ByItem], tuple[dict[str, AnswerDistribution], str]]:
+        """For copies and pickles, which would otherwise leave out the name."""
+        return type(self), (dict(self), self._name)
+
+
 @dataclass(frozen=True)
 class ValueSet:
     """A named target: one population's answer distribution for each item, without respondents.
@@ -153,6 +175,9 @@ class ValueSet:
     # Of the errors, where they follow a sampling design; None where people are independent. 0 where
     # all of them are in one sampling unit: errors are then NaN, and there are no replicates.
     degrees_of_freedom: int | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "distributions", _ByItem(self.distributions, self.name))
 
     def __eq__(self, other: object) -> bool:
         """Whether every figure and word is the same; figures unknown in both are."""
@@ -332,7 +357,7 @@ _CONDITIONS = MAPPING.but_say('a mapping of conditions, such as {"region": "nort
 
 @takes(
     survey=_SURVEY,
-    name=TEXT,
+    name=NAME,
     where=_CONDITIONS | NOTHING,
     seed=SEED,
     description=TEXT | NOTHING,
