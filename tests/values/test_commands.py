@@ -9,9 +9,10 @@ import yaml
 from typer.testing import CliRunner
 
 from suffrage.cli import app
+from suffrage.study.commands import scoring_values
 from suffrage.survey import Survey
 from tests.json_keys import check_keys
-from tests.synthetic import write_survey_files
+from tests.synthetic import make_survey, write_survey_files
 from tests.values.test_values import answers
 from tests.values.test_world_values import BOOK, world
 
@@ -100,3 +101,14 @@ def test_the_world_values_have_sub_indices_and_a_map(tmp_path: Path) -> None:
     assert "secular-rational" in page and "God not important" in page
     bad = CliRunner().invoke(app, ["values", "score", path, "--key", "PVQ-21"])
     assert "PVQ-21 needs ipcrtiv" in str(bad.exception)
+
+
+def test_the_instrument_is_looked_for_before_an_extra_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")  # a study names a model's methods
+    path = str(written_study(tmp_path, make_survey(items=3)))
+    monkeypatch.setattr(scoring_values, "require_installed", pytest.fail)
+    for key, message in (("PVQ-40", "PVQ-40"), ("PVQ-44", "PVQ-44")):
+        result = CliRunner().invoke(app, ["values", "score", path, "--key", key])
+        assert result.exit_code == 2 and message in result.output

@@ -31,11 +31,13 @@ def score_study(study: Study, instrument: str) -> dict[str, Any]:
     The circle is of everyone; it is None where the taxonomy has none. The map is None where the
     survey lacks its indicators. Raises InputError when the survey lacks the instrument's items.
     """
-    survey = study_survey(study)
     if instrument == WORLD_VALUES:
-        return _world_values(study, survey)
+        return _world_values(study, study_survey(study))
     key = item_key(instrument)
+    survey = study_survey(study)
     drawable = key.taxonomy.is_circle and len(key.items) >= FEWEST_VALUES
+    # What is to be scored is looked for first, so that nobody installs what then draws nothing.
+    key.items_of(survey.codebook)
     if drawable:
         require_installed("sklearn", "segments", "the circle of values")
     whose = key.taxonomy
