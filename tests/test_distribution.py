@@ -89,7 +89,7 @@ def test_a_release_sets_the_version_wherever_it_is_said(tmp_path: Path) -> None:
 def test_a_release_is_dated_built_committed_and_tagged_once(tmp_path: Path) -> None:
     """scripts/release in a repository of its own; only the checks and pip are left out."""
     project, programs = tmp_path / "project", tmp_path / "programs"
-    changelog = "# Changelog\n\n## 99.8.7, unreleased\n\n### Added\n"
+    changelog = "# Changelog\n\n## [99.8.7] - unreleased\n\n### Added\n"
     said = ["scripts/release", "pyproject.toml", "CITATION.cff", "src/suffrage/__init__.py"]
     for name in said:
         (project / name).parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +113,8 @@ def test_a_release_is_dated_built_committed_and_tagged_once(tmp_path: Path) -> N
         assert run("git", *words).returncode == 0
     released = run("scripts/release", "99.8.7")
     assert released.returncode == 0, released.stderr
-    assert re.search(r"(?m)^## 99\.8\.7, \d{4}-\d\d-\d\d$", (project / "CHANGELOG.md").read_text())
+    dated = (project / "CHANGELOG.md").read_text()
+    assert re.search(r"(?m)^## \[99\.8\.7\] - \d{4}-\d\d-\d\d$", dated)
     assert run("git", "tag", "--list").stdout.split() == ["v99.8.7"]
     assert run("git", "status", "--porcelain").stdout == ""
     assert calls.read_text().splitlines()[0] == "make test" and "wheel" in calls.read_text()
