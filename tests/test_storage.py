@@ -1,7 +1,9 @@
 """Files and folders are written whole, seen by nobody before, and never in place of others."""
 
+import json
 import multiprocessing
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -180,3 +182,42 @@ def test_a_text_replaces_no_database_table_or_weights(tmp_path: Path) -> None:
     for content in ("", "a,b"):
         storage.write_text(text, content)
         assert text.read_text() == content
+
+
+def test_a_command_replaces_its_own_earlier_file_and_no_other(tmp_path: Path) -> None:
+    own, out = re.compile(rb'\{"prompt_id": '), tmp_path / "answers.jsonl"
+    storage.check_replaceable(out, own, "no file of answers", "new.jsonl")
+    for kept in ("", '{"prompt_id": "q1", "prompt": "Ban cars?"}\n'):
+        out.write_text(kept)
+        storage.check_replaceable(out, own, "no file of answers", "new.jsonl")
+    out.write_text("Minutes of the meeting")
+    with pytest.raises(InputError, match=r"no file of answers, so it would be lost; .*new\.jsonl"):
+        storage.check_replaceable(out, own, "no file of answers", "new.jsonl")
+    with pytest.raises(InputError, match="is a folder"):
+        storage.check_replaceable(tmp_path, own, "no file of answers", "new.jsonl")
+
+
+def test_only_a_line_feed_ends_a_line_of_json_lines() -> None:
+    rows = [{"text": "one\u2028two\x85three"}, {"text": "four"}]
+    text = "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    found = list(storage.json_lines(text + "\n"))
+    assert [json.loads(line) for _, line in found] == rows
+    assert [number for number, _ in found] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b'{"a": 1,\n"b": }', "not readable as JSON from line 2, character 6 on"),
+        (b"[" * 100_000, "brackets are nested too deeply"),
+        (b'{"a": ' + b"1" * 5000 + b"}", "not readable as JSON"),
+        (b'"\xff"', "not text in UTF-8 from byte 2 on"),
+    ],
+)
+def test_a_broken_json_file_is_said_to_be_so_in_plain_words(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(InputError) as error:
+        storage.read_json(tmp_path / "a.json")
+    assert said in str(error.value) and "Expecting" not in str(error.value)

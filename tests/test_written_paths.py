@@ -37,7 +37,7 @@ FOLDERS = {
     ("publish", "out"),
     ("merge", "out"),
 }
-# A single file, which is replaced as any program replaces the file it is told to write, or kept.
+# A single file, which may replace what the same command wrote earlier, and nothing else.
 FILES = {
     ("consult", "invite", "out"),
     ("consult", "backup", "out"),

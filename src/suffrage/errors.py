@@ -1,5 +1,6 @@
 """Errors that a user can act on: each message says what is wrong, where, and how to fix it."""
 
+import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -103,6 +104,31 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     spelt = {one.casefold(): one for one in known}
     near = get_close_matches(word.casefold(), spelt, 1)
     return f' Did you mean "{spelt[near[0]]}"?' if near else ""
+
+
+def unreadable_json(error: Exception) -> str:
+    """Return where a text stops being JSON, for a message, and not in the words of the parser.
+
+    Parameters
+    ----------
+    error : Exception
+        What `json.loads`, or reading the file, raised.
+
+    Examples
+    --------
+    >>> try:
+    ...     json.loads('{"a": 1,')
+    ... except ValueError as error:
+    ...     print(unreadable_json(error))
+    not readable as JSON from line 1, character 9 on
+    """
+    if isinstance(error, json.JSONDecodeError):
+        return f"not readable as JSON from line {error.lineno}, character {error.colno} on"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not text in UTF-8 from byte {error.start + 1} on"
+    if isinstance(error, RecursionError):
+        return "not readable as JSON, because its brackets are nested too deeply"
+    return "not readable as JSON"
 
 
 def near_files(path: Path) -> str:

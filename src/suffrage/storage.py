@@ -11,13 +11,14 @@ import glob
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from suffrage.errors import ANOTHER_PLACE, InputError, SuffrageError
+from suffrage.errors import ANOTHER_PLACE, InputError, SuffrageError, unreadable_json
 
 try:
     import fcntl as _flock
@@ -121,8 +122,7 @@ def atomic_path(target: Path, private: bool = False) -> Iterator[Path]:
     private: only the owner may read the file. Nobody else can read any draft. Raises InputError
     where a folder is there.
     """
-    if target.is_dir():
-        raise InputError(f"{target}: is a folder, and a file was to be written; name a file in it.")
+    _check_no_folder(target)
     with disk_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(target.parent, target.stem, target.suffix)
@@ -157,16 +157,41 @@ def write_page(target: Path, page: str) -> None:
 
     So a page can be made again, and a mistaken name destroys neither a database nor a text.
     """
-    start = _start_of(target)
-    if start and not start.lstrip().lower().startswith(_PAGE):
-        raise InputError(
-            f"{target}: is there already and is no web page, so it would be lost; name a new "
-            "file, such as report.html."
-        )
+    check_replaceable(target, _PAGE, "no web page", "report.html")
     write_text(target, page)
 
 
-_PAGE = b"<!doctype html"
+_PAGE = re.compile(rb"\s*<!doctype html", re.IGNORECASE)
+
+
+def check_replaceable(target: Path, own: re.Pattern[bytes], is_not: str, such_as: str) -> None:
+    """Raise InputError unless a file is new, empty, or begins as what is to be written does.
+
+    A command that takes long calls this before it begins.
+
+    Parameters
+    ----------
+    target : Path
+        The file to write.
+    own : pattern
+        How the files begin that the same command has written.
+    is_not : str
+        What another file is, for the message, such as "no web page".
+    such_as : str
+        A name for a new file, for the message.
+    """
+    _check_no_folder(target)
+    start = _start_of(target)
+    if start and not own.match(start):
+        raise InputError(
+            f"{target}: is there already and is {is_not}, so it would be lost; name a new "
+            f"file, such as {such_as}."
+        )
+
+
+def _check_no_folder(target: Path) -> None:
+    if target.is_dir():
+        raise InputError(f"{target}: is a folder, and a file was to be written; name a file in it.")
 
 
 def _start_of(path: Path) -> bytes:
@@ -192,8 +217,24 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise InputError(f"{path}: not readable as JSON in UTF-8 ({error}).") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: {unreadable_json(error)}.") from error
+
+
+def json_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Give the number and the text of each line of JSON lines that is not blank.
+
+    Only a line feed ends a line. JSON texts may hold the other line ends that `str.splitlines`
+    knows, such as U+2028.
+
+    Examples
+    --------
+    >>> [number for number, _ in json_lines('"a\u2028b"\\n\\n"c"\\n')]
+    [1, 3]
+    """
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            yield number, line
 
 
 def _plain(value: Any) -> Any:

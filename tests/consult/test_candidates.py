@@ -37,7 +37,8 @@ def test_a_file_read_back_is_equal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("{", "line 2: not readable as JSON"),
+        ("{", r"line 2: not readable as JSON from character 2 on\.$"),
+        ("[" * 100_000, "line 2: not readable as JSON"),
         ("[]", "line 2: must be an object"),
         ('{"prompt": "a", "text": "b"}', "line 2: model is missing"),
         ('{"prompt": "a", "text": " ", "model": "m"}', "line 2: text is missing or empty"),

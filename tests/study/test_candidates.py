@@ -105,3 +105,23 @@ def test_an_untrained_method_and_an_unknown_one_are_named(
             write_study_candidates(study, prompts, tmp_path / "a.jsonl", names)
     with pytest.raises(InputError, match="need 2 or more"):
         CandidateSettings(count=1)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["paraphrase", "STUDY", "OUT"],
+        ["consult", "answers", "STUDY", "--prompts", "PROMPTS", "--out", "OUT"],
+        ["survey", "worldvaluesbench-predictions", "STUDY", "prompt", "OUT"],
+    ],
+    ids=lambda command: " ".join(command[:2]),
+)
+def test_a_text_that_a_command_did_not_write_is_kept(
+    command: list[str], write_study: Write, tmp_path: Path
+) -> None:
+    out = tmp_path / "notes.txt"
+    out.write_text("Minutes of the meeting")
+    places = {"STUDY": str(write_study()), "PROMPTS": str(out), "OUT": str(out)}
+    said = CliRunner().invoke(app, [places.get(word, word) for word in command])
+    assert said.exit_code == 2 and "would be lost" in " ".join(said.output.split())
+    assert out.read_text() == "Minutes of the meeting"

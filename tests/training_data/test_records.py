@@ -89,6 +89,12 @@ def test_records_read_back_equal(builder, tmp_path: Path) -> None:  # type: igno
     assert again.content_hash == records.content_hash and again.kind == records.kind
 
 
+def test_records_with_other_line_ends_in_their_texts_read_back_equal(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"user": ["one\u2028two", "three\x85four"], "completion": ["A", "B"]})
+    Records("sft", rows, {}).write(tmp_path / "records")
+    assert Records.read(tmp_path / "records").frame.equals(rows)
+
+
 def test_the_target_follows_the_labels_not_the_places() -> None:
     sets, split = given_sets()
     records = DISTRIBUTIONS.build(sets, split, 300, np.random.default_rng(1), RecordSettings())

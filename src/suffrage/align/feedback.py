@@ -127,7 +127,7 @@ class Kept:
         whole = content[: content.rfind(b"\n") + 1]
         if whole != content:
             os.truncate(path, len(whole))
-        for line in whole.decode("utf-8").splitlines():
+        for _, line in storage.json_lines(whole.decode("utf-8")):
             row = json.loads(line)
             kept.found[row["stage"], row["id"]] = row["made"]
         return kept

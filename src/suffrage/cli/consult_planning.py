@@ -193,15 +193,12 @@ def _on_record(path: Path, wanted: str) -> int:
 
     Raises InputError where the log is broken, or has no such hash.
     """
-    import json
-
-    from suffrage.server.store.audit import AuditEntry, first_broken
+    from suffrage.server.store.audit import first_broken, read_json_lines
     from suffrage.server.store.stored_predictions import PREDICT
 
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        entries = [AuditEntry(**json.loads(line)) for line in lines if line]
-    except (OSError, ValueError, TypeError) as error:
+        entries = read_json_lines(path.read_text(encoding="utf-8"), str(path))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path}: no audit log could be read: {error}") from error
     broken = first_broken(entries)
     if broken is not None:

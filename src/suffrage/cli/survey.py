@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -233,9 +234,11 @@ def worldvaluesbench_predictions_command(
     Example: `suffrage survey worldvaluesbench-predictions study.yaml prompt predictions.csv`
     """
     from suffrage import storage
-    from suffrage.evaluate.wvb import predictions_of
+    from suffrage.evaluate.wvb import PREDICTION_COLUMNS, predictions_of
     from suffrage.study.commands.finished_probes import probe_answers
 
+    own = re.compile(",".join(PREDICTION_COLUMNS).encode())
+    storage.check_replaceable(out, own, "no file of predictions", "predictions.csv")
     loaded = suffrage.read_study(study)
     answers = probe_answers(loaded, "wvb", method, seed)
     options = next(spec.options for spec in loaded.evaluate if spec.name == "wvb")

@@ -7,18 +7,21 @@ checkpoints, by models elsewhere, or by people.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from suffrage import storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, unreadable_json
 from suffrage.text_overlap import jaccard, words_in
 
 # Of two answers that share this part of their runs of three words, one is dropped.
 NEAR = 0.8
 RUN = 3
+# How a file begins that `write_candidates` wrote.
+_OWN = re.compile(rb'\{"prompt_id": ')
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,20 @@ class CandidateAnswer:
 
 
 def write_candidates(candidates: Iterable[CandidateAnswer], path: Path) -> None:
-    """Write a file of candidate answers, all or nothing."""
+    """Write a file of candidate answers, all or nothing; it may replace such a file, and no other.
+
+    Raises InputError where another file is there.
+    """
+    check_replaceable(path)
     storage.write_text(
         path,
         "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in candidates),
     )
+
+
+def check_replaceable(path: Path) -> None:
+    """Raise InputError where a file is there that `write_candidates` did not write."""
+    storage.check_replaceable(path, _OWN, "no file of answers", "answers.jsonl")
 
 
 def candidates_of_text(text: str, name: str) -> list[CandidateAnswer]:
@@ -72,17 +84,16 @@ def candidates_of_text(text: str, name: str) -> list[CandidateAnswer]:
     """
     found = []
     prompts: dict[str, str] = {}
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.strip():
-            one = _candidate(f"{name}, line {number}", line)
-            if prompts.setdefault(one.prompt_id, one.prompt) != one.prompt:
-                raise InputError(
-                    "%(where)s: prompt_id %(id)s stands for another prompt further up; give each "
-                    "prompt an id of its own.",
-                    where=f"{name}, line {number}",
-                    id=one.prompt_id,
-                )
-            found.append(one)
+    for number, line in storage.json_lines(text):
+        one = _candidate(f"{name}, line {number}", line)
+        if prompts.setdefault(one.prompt_id, one.prompt) != one.prompt:
+            raise InputError(
+                "%(where)s: prompt_id %(id)s stands for another prompt further up; give each "
+                "prompt an id of its own.",
+                where=f"{name}, line {number}",
+                id=one.prompt_id,
+            )
+        found.append(one)
     if not found:
         raise InputError("%(name)s: holds no answer; give one JSON object a line.", name=name)
     return found
@@ -96,9 +107,11 @@ def _candidate(where: str, line: str) -> CandidateAnswer:
     }
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
-            "%(where)s: not readable as JSON (%(why)s).", where=where, why=error
+            "%(where)s: not readable as JSON from character %(place)s on.",
+            where=where,
+            place=getattr(error, "colno", 1),
         ) from error
     if not isinstance(row, dict):
         raise InputError("%(where)s: must be an object with prompt, text and model.", where=where)
@@ -155,17 +168,17 @@ def read_open_prompts(path: Path) -> list[OpenPrompt]:
         The file or a line cannot be read, a prompt appears twice, or there is none.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as text in UTF-8 ({error}).") from error
+        whole = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: {unreadable_json(error)}.") from error
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}.") from error
     found: dict[str, OpenPrompt] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, line in storage.json_lines(whole):
         try:
             row = json.loads(line)
             text, language, topic = row["prompt"], row.get("language", "en"), row.get("topic")
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f'{path}, line {number}: must be {{"prompt": ...}}.') from error
         if not isinstance(text, str) or not text.strip() or not isinstance(language, str):
             raise InputError(f"{path}, line {number}: prompt or language is not a text.")

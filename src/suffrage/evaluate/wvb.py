@@ -72,6 +72,7 @@ HEADLINE = 0.2
 # Rounding of a sum must not lift a question over a threshold that it equals.
 SLACK = 1e-9
 REPLICATES = 200
+PREDICTION_COLUMNS = ("QUESTION_ID", "PARTICIPANT_ID", "SCORE")
 # For plans: ways of asking one question.
 WAYS = 4
 
@@ -415,8 +416,7 @@ def predictions(asked: pl.DataFrame, file: ProbeSet, seed: int) -> pl.DataFrame:
         if shares is not None:
             score = str(int(generator.choice(file.values[name], p=shares / shares.sum())))
         rows.append((name, sample[INTERVIEW], score))
-    names = ["QUESTION_ID", "PARTICIPANT_ID", "SCORE"]
-    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String), orient="row")
+    return pl.DataFrame(rows, schema=dict.fromkeys(PREDICTION_COLUMNS, pl.String), orient="row")
 
 
 def predictions_of(

@@ -97,4 +97,4 @@ def _times(found: Counter[tuple[str, str]], value_set: str, principle: str) -> i
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [json.loads(line) for _, line in storage.json_lines(path.read_text(encoding="utf-8"))]

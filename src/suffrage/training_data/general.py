@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from suffrage import storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, unreadable_json
 from suffrage.training_data.records import RecordRow, Records, in_random_rounds
 
 # The format of a record that is a general instruction.
@@ -33,13 +33,15 @@ def read_general(path: Path) -> list[tuple[str, str]]:
     if not path.is_file():
         raise InputError(f"general: {path} does not exist.")
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"general: {path} is {unreadable_json(error)}.") from error
+    for number, line in storage.json_lines(text):
         try:
             content = json.loads(line)
             found.append((str(content["prompt"]), str(content["completion"])))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise InputError(
                 f'general: {path} line {number} must be {{"prompt": ..., "completion": ...}}.'
             ) from error

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from suffrage.errors import InputError, SuffrageError
+from suffrage import storage
+from suffrage.errors import InputError, SuffrageError, unreadable_json
 from suffrage.models.asking import open_question, persona_prompt
 from suffrage.population import ValueSet
 from suffrage.training_data.constitution import (
@@ -50,12 +51,14 @@ def read_prompts(path: Path) -> list[str]:
     if not path.is_file():
         raise InputError(f"prompts: {path} does not exist.")
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(f"prompts: {path} is {unreadable_json(error)}.") from error
+    for number, line in storage.json_lines(text):
         try:
             prompt = json.loads(line)["prompt"]
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
             raise InputError(f'prompts: {path} line {number} must be {{"prompt": ...}}.') from error
         if not isinstance(prompt, str) or not prompt.strip():
             raise InputError(f"prompts: {path} line {number} has no text as its prompt.")

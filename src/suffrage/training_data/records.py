@@ -200,8 +200,8 @@ class Records:
         """Read back what `write` wrote."""
         folder = Path(folder)
         manifest = storage.read_json(folder / MANIFEST)
-        lines = (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()
-        rows = [json.loads(line) for line in lines]
+        text = (folder / "records.jsonl").read_text(encoding="utf-8")
+        rows = [json.loads(line) for _, line in storage.json_lines(text)]
         # What is mixed in, or held back, has columns that the first records do not have.
         frame = pl.DataFrame(rows, infer_schema_length=None)
         return cls(manifest["kind"], frame, manifest["made_from"])

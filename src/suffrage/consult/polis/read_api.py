@@ -14,7 +14,7 @@ import polars as pl
 
 from suffrage.consult.polis.conversation import PolisStatement
 from suffrage.consult.votes import id_order
-from suffrage.errors import InputError
+from suffrage.errors import InputError, unreadable_json
 
 VOTES, COMMENTS, CONVERSATION = "votes.json", "comments.json", "conversation.json"
 # More than any count or time of a conversation, and as much as every program writes exactly.
@@ -100,8 +100,10 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not readable as JSON ({error}).") from error
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}.") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: {unreadable_json(error)}.") from error
 
 
 def number_in_file(value: Any, where: str, name: str) -> int:

@@ -134,7 +134,11 @@ def _rows_of_json(text: str) -> tuple[list[str], list[dict[str, str]]]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError("the file is not readable as JSON (%(why)s).", why=error) from error
+        raise InputError(
+            "the file is not readable as JSON from line %(line)s, character %(place)s on.",
+            line=getattr(error, "lineno", 1),
+            place=getattr(error, "colno", 1),
+        ) from error
     rows = [dict(_cells(proposal)) for proposal in _proposals(content)]
     names = list(dict.fromkeys(name for row in rows for name in row))
     return names, [{name: row.get(name, "") for name in names} for row in rows]

@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
+from suffrage import storage
 from suffrage.errors import InputError
 from suffrage.server.store.database import Store, now, upsert
 from suffrage.server.store.database_schema import audit, audit_head
@@ -202,10 +203,10 @@ def contradiction(chain: Iterable[AuditEntry], noted: AuditHead) -> str | None:
 def read_json_lines(text: str, name: str) -> list[AuditEntry]:
     """Read a download. Raises InputError with the line that is no entry."""
     entries = []
-    for at, line in enumerate(text.splitlines(), 1):
+    for at, line in storage.json_lines(text):
         try:
             entries.append(AuditEntry(**json.loads(line)))
-        except (ValueError, TypeError) as error:
+        except (ValueError, RecursionError, TypeError) as error:
             raise InputError(f"{name} line {at}: is not an entry of an audit log.") from error
     return entries
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ WISH = (
     "Write the new question only.\n\n{}"
 )
 LONGEST = 80
+# How a file begins that `paraphrase` wrote.
+_OWN = re.compile(rb'\{\s*"generator": ')
 
 
 def paraphrase(
@@ -31,13 +34,14 @@ def paraphrase(
 
     generator: a model as studies name them; None for the study's own. Gives counts of what was
     kept, and of what was dropped and why; both are in the file too. Raises InputError on an
-    unknown model.
+    unknown model, and where the output is another file, which would be lost.
     """
     if not generator and isinstance(study.model, EndpointSettings):
         raise InputError(
             f"{study.source.name}: a model behind an endpoint writes no paraphrases; name one that "
             "runs here with --generator."
         )
+    storage.check_replaceable(output, _OWN, "no file of paraphrases", "paraphrases.json")
     survey = study_survey(study)
     items = survey.codebook.items
     model = (

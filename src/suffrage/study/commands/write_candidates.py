@@ -20,6 +20,7 @@ from suffrage.consult.candidate_answers import (
     NEAR,
     CandidateAnswer,
     OpenPrompt,
+    check_replaceable,
     distinct,
     read_open_prompts,
     write_candidates,
@@ -49,6 +50,10 @@ DIVERSE = (
     "the answer and a full stop in front of each, beginning with 1."
 )
 _NUMBERED = re.compile(r"^[ \t]*(?:\*\*)?(?:answer\s+)?(\d{1,2})\s*[.):](?:\*\*)?\s+", re.I | re.M)
+
+
+# How the file begins that counts what was written.
+_OWN_COUNTS = re.compile(rb'\{\s*"study": ')
 
 
 class CandidateWriter(Protocol):
@@ -139,9 +144,13 @@ def write_study_candidates(
     Raises
     ------
     InputError
-        A method is unknown, or its training is not finished.
+        A method is unknown, its training is not finished, or the output is another file, which
+        would be lost.
     """
     s = settings or CandidateSettings()
+    about_path = output.with_name(output.name + ".about.json")
+    check_replaceable(output)
+    storage.check_replaceable(about_path, _OWN_COUNTS, "no counts of answers", "answers.jsonl")
     asked = read_open_prompts(prompts)
     wiring = wire(with_value_sets(study))
     sources = study_sources(wiring, methods)
@@ -166,7 +175,7 @@ def write_study_candidates(
         "longest": s.longest,
         "sha256": storage.file_hash(output),
     }
-    storage.write_json(output.with_name(output.name + ".about.json"), about)
+    storage.write_json(about_path, about)
     return about
 
 

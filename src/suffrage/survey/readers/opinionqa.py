@@ -9,13 +9,14 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from suffrage import storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, unreadable_json
 from suffrage.survey.published_table import PublishedAnswer, PublishedTable, build_table
 from suffrage.survey.readers.published_table import TableOptions, files
 from suffrage.survey.reading import Reader, existing_file
@@ -73,8 +74,10 @@ def _records(path: Path) -> list[Any]:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         content = json.loads(raw)
-    except (gzip.BadGzipFile, EOFError, ValueError) as error:
-        raise InputError(f"{path.name}: not readable as JSON in UTF-8 ({error}).") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path.name}: not a whole gzip file ({error}).") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path.name}: {unreadable_json(error)}.") from error
     if not isinstance(content, list):
         raise InputError(f"{path.name}: must be a list of records.")
     return content

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import zlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ import polars as pl
 from pydantic import Field
 
 from suffrage import storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, unreadable_json
 from suffrage.survey.formats.separated_text import read_csv
 from suffrage.survey.published_table import PublishedAnswer, PublishedTable, build_table
 from suffrage.survey.reading import Reader, ReaderOptions, existing_file
@@ -265,18 +266,22 @@ def _json_rows(path: Path) -> list[dict[str, Any]]:
     try:
         raw = path.read_bytes()
         text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
-    except (gzip.BadGzipFile, EOFError, UnicodeDecodeError) as error:
-        raise InputError(f"{path.name}: not readable as JSON in UTF-8 ({error}).") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(f"{path.name}: not a whole gzip file ({error}).") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path.name}: {unreadable_json(error)}.") from error
     if text.lstrip().startswith("["):
         try:
-            return [dict(record) for record in json.loads(text)]
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{path.name}: must be a list of records ({error}).") from error
+            content = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{path.name}: {unreadable_json(error)}.") from error
+        if not all(isinstance(record, dict) for record in content):
+            raise InputError(f"{path.name}: must be a list of records.")
+        return list(content)
     found = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if line.strip():
-            try:
-                found.append(dict(json.loads(line)))
-            except (ValueError, TypeError):
-                raise InputError(f"{path.name} line {number}: not a record in JSON.") from None
+    for number, line in storage.json_lines(text):
+        try:
+            found.append(dict(json.loads(line)))
+        except (ValueError, RecursionError, TypeError):
+            raise InputError(f"{path.name} line {number}: not a record in JSON.") from None
     return found
