@@ -1,12 +1,14 @@
-"""What `make docs` adds to MkDocs: the examples, the project's own pages, and the notebooks."""
+"""What `make docs` adds to MkDocs: examples, the project's own pages, notebooks, and commands."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mkdocs.structure.files import File, Files
+if TYPE_CHECKING:
+    from mkdocs.structure.files import Files
 
 ROOT = Path(__file__).parents[1]
 # Pages at the root of the repository that the site has too.
@@ -15,6 +17,8 @@ PROJECT = ("CHANGELOG.md", "CONTRIBUTING.md", "CODE_OF_CONDUCT.md", "SECURITY.md
 
 def on_files(files: Files, config: Any) -> Files:
     """Put the examples, the project's pages and a page for each notebook next to the pages."""
+    from mkdocs.structure.files import File  # a test reads the page of commands without it
+
     for name in PROJECT:
         files.append(File.generated(config, name, abs_src_path=str(ROOT / name)))
     for path in sorted((ROOT / "examples").glob("*.*")):
@@ -22,7 +26,70 @@ def on_files(files: Files, config: Any) -> Files:
     for path in sorted((ROOT / "docs" / "notebooks").glob("*.ipynb")):
         page = page_of(json.loads(path.read_text(encoding="utf-8")), path.name)
         files.append(File.generated(config, f"notebooks/{path.stem}.md", content=page))
+    files.append(File.generated(config, "reference/commands.md", content=commands_page()))
     return files
+
+
+def commands_page() -> str:
+    """Every command with its arguments and options, as `--help` has them."""
+    # Not at the top: only a build of the site needs the commands.
+    import typer.main
+
+    from suffrage.cli import app
+
+    parts = [
+        "# Commands",
+        "*For people who use the command line. You get each command's arguments and options.*",
+        "`suffrage COMMAND --help` shows the same in a terminal.",
+    ]
+    for name, command in _commands(typer.main.get_command(app), "suffrage"):
+        parts += [
+            f"## {name}",
+            _unindented(command.help or ""),
+            f"```text\n{_usage(name, command)}\n```",
+        ]
+        rows = [row for parameter in command.params if (row := _row(parameter))]
+        if rows:
+            parts.append("\n".join(["| argument or option | meaning |", "| --- | --- |", *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands(group: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """The commands of a group and of its groups, with what is typed to call them."""
+    for word, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{name} {word}")
+        elif not command.hidden:
+            yield f"{name} {word}", command
+
+
+def _usage(name: str, command: Any) -> str:
+    places = [
+        p.name.upper() if p.required else f"[{p.name.upper()}]"
+        for p in command.params
+        if p.param_type_name == "argument"
+    ]
+    return " ".join([name, *places, "[OPTIONS]"])
+
+
+def _row(parameter: Any) -> str | None:
+    """A row of a command's table; None for what its help does not show."""
+    if getattr(parameter, "hidden", False) or "--help" in parameter.opts:
+        return None
+    is_argument = parameter.param_type_name == "argument"
+    names = (
+        [parameter.name.upper()] if is_argument else [*parameter.opts, *parameter.secondary_opts]
+    )
+    meaning = " ".join((parameter.help or "").split()).replace("|", "\\|").replace("<", "&lt;")
+    default = parameter.default
+    shown = isinstance(default, str | int | float | Path) and not isinstance(default, bool)
+    if shown and str(default) and not is_argument:
+        meaning += f" Default: `{default}`."
+    return f"| {', '.join(f'`{name}`' for name in names)} | {meaning} |"
+
+
+def _unindented(text: str) -> str:
+    return "\n".join(line.strip() for line in text.splitlines())
 
 
 def page_of(notebook: dict[str, Any], name: str) -> str:

@@ -12,14 +12,12 @@ import pytest
 
 from tests.test_docs import PAGES, ROOT, identified, unknown
 
-RESULTS, EARLIER = ROOT / "docs" / "results.md", ROOT / "docs" / "results-earlier.md"
+RESULTS = ROOT / "docs" / "results.md"
+JOURNAL = ROOT / "docs" / "results-journal.md"
 COLUMNS = ["Claim", "Figure", "Study and command", "Date, machine", "Since then"]
-# How the last cell begins; each page says what its words mean. What could move a figure makes it an
-# earlier one.
-CHANGES = {
-    RESULTS: {"same", "speed", "no command"},
-    EARLIER: {"statistics", "training", "asking", "study"},
-}
+# How the last cell begins; the page says what the words mean. A claim whose figure could have moved
+# has no row.
+CHANGES = {"same", "speed", "no command"}
 # A page that sends its reader to the results as a whole, and cites no figure.
 WHOLE_PAGE = {"README.md", "benchmarks/README.md", "docs/index.md", "examples/README.md"}
 
@@ -28,7 +26,6 @@ WHOLE_PAGE = {"README.md", "benchmarks/README.md", "docs/index.md", "examples/RE
 class Row:
     """A claim of a results page."""
 
-    page: Path
     anchor: str
     figure: str
     command: str
@@ -36,7 +33,7 @@ class Row:
     since: str
 
 
-def rows_of(text: str, page: Path = RESULTS) -> list[Row]:
+def rows_of(text: str) -> list[Row]:
     """The rows of all tables with the results' columns; ValueError where one has other cells."""
     rows = []
     inside = False
@@ -51,7 +48,7 @@ def rows_of(text: str, page: Path = RESULTS) -> list[Row]:
             anchor = re.match(r'<a id="([a-z0-9-]+)"></a>\S', cells[0])
             if len(cells) != len(COLUMNS) or anchor is None:
                 raise ValueError(f"not a row of results: {line[:80]}")
-            rows.append(Row(page, anchor.group(1), *cells[1:]))
+            rows.append(Row(anchor.group(1), *cells[1:]))
     return rows
 
 
@@ -80,14 +77,12 @@ def wrong_with(row: Row) -> list[str]:
     if made is None or date.fromisoformat(made.group(1)) < date(2026, 11, 1):
         wrong.append("no date with its section, or no machine")
     words_since = re.split(r"[,:] ", row.since.lower())
-    if words_since[0] not in CHANGES[row.page]:
-        wrong.append(f"{row.since}: not a word of the list of {row.page.name}")
+    if words_since[0] not in CHANGES:
+        wrong.append(f"{row.since}: not a word of the list")
     return wrong
 
 
-ROWS = [
-    row for page in (RESULTS, EARLIER) for row in rows_of(page.read_text(encoding="utf-8"), page)
-]
+ROWS = rows_of(RESULTS.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.anchor)
@@ -95,9 +90,8 @@ def test_a_row_of_results_has_a_figure_a_date_and_a_command_that_exists(row: Row
     assert not wrong_with(row)
 
 
-@pytest.mark.parametrize("page", [RESULTS, EARLIER], ids=identified)
-def test_every_table_of_results_has_the_same_columns(page: Path) -> None:
-    text = page.read_text(encoding="utf-8")
+def test_every_table_of_results_has_the_same_columns() -> None:
+    text = RESULTS.read_text(encoding="utf-8")
     assert len(re.findall(r"(?m)^\|[-:| ]+\|$", text)) == text.count("| " + " | ".join(COLUMNS))
 
 
@@ -106,22 +100,26 @@ def test_no_two_results_have_one_address() -> None:
     assert len(anchors) > 30 and len(set(anchors)) == len(anchors)
 
 
-@pytest.mark.parametrize("page", [RESULTS, EARLIER], ids=identified)
-def test_every_change_since_is_explained_above_the_tables(page: Path) -> None:
-    head = page.read_text(encoding="utf-8").split("## What training")[0].lower()
-    assert not [word for word in CHANGES[page] if f"*{word}*" not in head]
+def test_every_change_since_is_explained_above_the_tables() -> None:
+    head = RESULTS.read_text(encoding="utf-8").split("## What training")[0].lower()
+    assert not [word for word in CHANGES if f"*{word}*" not in head]
+
+
+def test_no_claim_rests_on_models_that_earlier_code_trained_or_asked() -> None:
+    last = "2026-11-28"
+    assert f"Sections dated {last} and before" in JOURNAL.read_text(encoding="utf-8")
+    journals = re.findall(r"\(results-journal\.md#(\d{4}-\d\d-\d\d)", RESULTS.read_text("utf-8"))
+    assert journals and min(journals) > last
 
 
 @pytest.mark.parametrize("page", PAGES, ids=identified)
 def test_a_page_that_cites_a_result_links_to_its_row(page: Path) -> None:
     if page.name.startswith("results") or identified(page) == "CHANGELOG.md":
         return
-    anchors = {(row.page.name, f"#{row.anchor}") for row in ROWS}
-    cited = re.findall(
-        r"\]\((?:[\w./-]*/)?(results(?:-earlier)?\.md)(#[\w-]+)?\)",
-        page.read_text(encoding="utf-8"),
-    )
-    loose = [anchor for name, anchor in cited if (name, anchor) not in anchors]
+    anchors = {f"#{row.anchor}" for row in ROWS}
+    text = page.read_text(encoding="utf-8")
+    cited = re.findall(r"\]\((?:[\w./-]*/)?results\.md(#[\w-]+)?\)", text)
+    loose = [anchor for anchor in cited if anchor not in anchors]
     assert set(loose) <= ({""} if identified(page) in WHOLE_PAGE else set())
 
 
@@ -148,6 +146,6 @@ def test_the_checks_see_a_wrong_row() -> None:
     assert wrong(2, "`python benchmarks/raking.py --none`") == ["no option --none"]
     assert wrong(3, "yesterday") == ["no date with its section, or no machine"]
     for word in ("Fine", "Training"):
-        assert wrong(4, word) == [f"{word}: not a word of the list of results.md"]
+        assert wrong(4, word) == [f"{word}: not a word of the list"]
     with pytest.raises(ValueError, match="not a row"):
         rows_of(good + "| It is so. | 0.1 | `suffrage run` | today | Same |")

@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from suffrage.cli import app
+from suffrage.errors import InputError
 from suffrage.study.commands import scoring_values
 from suffrage.survey import Survey
 from tests.json_keys import check_keys
@@ -111,4 +112,4 @@ def test_the_instrument_is_looked_for_before_an_extra_is_asked_for(
     monkeypatch.setattr(scoring_values, "require_installed", pytest.fail)
     for key, message in (("PVQ-40", "PVQ-40"), ("PVQ-44", "PVQ-44")):
         result = CliRunner().invoke(app, ["values", "score", path, "--key", key])
-        assert result.exit_code == 2 and message in result.output
+        assert isinstance(result.exception, InputError) and message in str(result.exception)

@@ -53,14 +53,14 @@ def write_candidates(candidates: Iterable[CandidateAnswer], path: Path) -> None:
 
     Raises InputError where another file is there.
     """
-    check_replaceable(path)
+    check_answers_replaceable(path)
     storage.write_text(
         path,
         "".join(json.dumps(asdict(one), ensure_ascii=False) + "\n" for one in candidates),
     )
 
 
-def check_replaceable(path: Path) -> None:
+def check_answers_replaceable(path: Path) -> None:
     """Raise InputError where a file is there that `write_candidates` did not write."""
     storage.check_replaceable(path, _OWN, "no file of answers", "answers.jsonl")
 

@@ -20,7 +20,7 @@ from suffrage.consult.candidate_answers import (
     NEAR,
     CandidateAnswer,
     OpenPrompt,
-    check_replaceable,
+    check_answers_replaceable,
     distinct,
     read_open_prompts,
     write_candidates,
@@ -149,7 +149,7 @@ def write_study_candidates(
     """
     s = settings or CandidateSettings()
     about_path = output.with_name(output.name + ".about.json")
-    check_replaceable(output)
+    check_answers_replaceable(output)
     storage.check_replaceable(about_path, _OWN_COUNTS, "no counts of answers", "answers.jsonl")
     asked = read_open_prompts(prompts)
     wiring = wire(with_value_sets(study))
