@@ -62,7 +62,7 @@ const show = async (copy) => {
 """
 # Large text is twice the size that the pages have otherwise (WCAG 2.2, 1.4.4). A script sets it,
 # because the pages' security policy allows no style within them.
-EXAMINE = f"""async ([width, theme, layout, large]) => {{
+EXAMINE = f"""async ([width, theme, layout, large, contrast]) => {{
   {SHOW}
   const usual = {{
     "sticks out": {STICKS_OUT}, "is cramped": {CRAMPED}, "is small": {SMALL},
@@ -94,7 +94,8 @@ EXAMINE = f"""async ([width, theme, layout, large]) => {{
       root.style.removeProperty("font-size");
     }}
     if (looks) {{
-      const {{ violations }} = await axe.run({{ resultTypes: ["violations"] }});
+      const rules = {{ "color-contrast": {{ enabled: contrast }} }};
+      const {{ violations }} = await axe.run({{ resultTypes: ["violations"], rules }});
       for (const one of violations)
         tell(`${{one.id}}: ${{one.nodes.slice(0, 3).map(node => node.html.slice(0, 120))}}`);
     }}
@@ -117,6 +118,8 @@ class Inspector:
         of the page.
     large
         Widths at which the pages fit in large text too.
+    contrast
+        Whether axe measures the contrast of texts, which is most of its time.
     """
 
     def __init__(
@@ -125,11 +128,12 @@ class Inspector:
         lang: str,
         looks: Sequence[tuple[int, str]] = (),
         large: Sequence[int] = (768, 1280),
+        contrast: bool = True,
     ) -> None:
         pytest.importorskip(
             "axe_playwright_python.base", reason="axe-playwright-python is not installed"
         )
-        self.lang, self.looks, self.large = lang, looks, large
+        self.lang, self.looks, self.large, self.contrast = lang, looks, large, contrast
         self.complaints: list[str] = []
         self.copies: dict[str, dict[str, Any]] = {}
         self.follow(page)
@@ -181,7 +185,7 @@ class Inspector:
             for theme in themes:
                 window.emulate_media(color_scheme=theme)
                 layout = theme == themes[0]
-                how = [width, theme, layout, width in self.large]
+                how = [width, theme, layout, width in self.large, self.contrast]
                 self.complaints += window.evaluate(EXAMINE, how)
                 self.pictures(window, f"{width}-{theme}")
         context.close()

@@ -127,14 +127,21 @@ def test_every_page_can_be_read_in_every_language_with_scripts_and_without(
     made, url = live
     failed: list[str] = []
     page = visitor(chromium, url)
-    inspector = Inspector(page, lang, LOOKS[first:] + LOOKS[:first], WIDTHS)
+    pages = [page]
+    # Words change neither a colour nor what is there without scripts. Both are seen in English, and
+    # in Arabic, where the page is turned about and says that it is a draft.
+    whole = lang in ("en", "ar")
+    looks = LOOKS[first:] + LOOKS[:first]
+    inspector = Inspector(page, lang, looks, WIDTHS, contrast=whole)
     page.on("pageerror", lambda error: failed.append(str(error)))
     goes_everywhere(lambda name: inspector.look(f"{name}-{lang}"), page, made, lang)
-    # Only the pages that look different without scripts are examined again.
-    plain = visitor(chromium, url, java_script_enabled=False)
-    inspector.follow(plain)
-    goes_everywhere(lambda name: inspector.look(f"{name}-{lang}-plain"), plain, made, lang)
+    if whole:
+        # Only the pages that look different without scripts are examined again.
+        plain = visitor(chromium, url, java_script_enabled=False)
+        pages.append(plain)
+        inspector.follow(plain)
+        goes_everywhere(lambda name: inspector.look(f"{name}-{lang}-plain"), plain, made, lang)
     assert failed == []
     assert inspector.found() == ""
-    page.context.close()
-    plain.context.close()
+    for one in pages:
+        one.context.close()
