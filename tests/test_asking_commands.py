@@ -54,6 +54,7 @@ def test_ask_prints_what_the_library_returns(town: Path) -> None:
     assert "60 people answered it" in shown.replace("\n", " ")
 
 
+@pytest.mark.slow
 def test_ask_and_chat_refuse_mistakes_before_they_load_a_model_and_say_that_they_load(
     town: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

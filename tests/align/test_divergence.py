@@ -28,6 +28,7 @@ def points(folder: Path) -> list[str]:
 
 
 # The last step is 4.
+@pytest.mark.slow
 @pytest.mark.parametrize("at", [3, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("adapter", ["lora", pytest.param("none", marks=pytest.mark.slow)])
 def test_a_bad_gradient_reaches_no_saved_point_and_no_result(

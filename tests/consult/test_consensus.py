@@ -76,6 +76,7 @@ def test_tallies_and_everything_from_them_match_the_formulas_written_plainly() -
         assert lowest_share(t.agrees, t.seen)[j] == pytest.approx(lowest)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 1000))
 def test_turning_agree_into_disagree_turns_everything(seed: int) -> None:
     matrix, truth = made_up_votes(people=40, statements=8, seed=seed)

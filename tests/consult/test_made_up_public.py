@@ -77,6 +77,7 @@ def test_the_groups_that_voted_are_found_again() -> None:
     assert adjusted_rand_index(known, labels, np.ones(labels.size)) > 0.8
 
 
+@pytest.mark.slow
 def test_a_consultation_is_whole_and_the_same_seed_gives_the_same() -> None:
     def made(seed: int) -> object:
         generator = np.random.default_rng(seed)

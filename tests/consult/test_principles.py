@@ -50,6 +50,7 @@ def with_twin_votes(public: Consultation) -> Consultation:
     )
 
 
+@pytest.mark.slow
 def test_a_principle_has_more_than_half_of_every_group_behind_it_by_plain_counting() -> None:
     public = made_up_public(80, 4)
     principles = found(public)
@@ -125,6 +126,7 @@ def test_what_two_voters_of_a_group_say_is_no_principle() -> None:
         everybodys(few, least_voters=500)
 
 
+@pytest.mark.slow
 def test_near_duplicates_merge_and_keep_their_weight_but_a_negation_does_not() -> None:
     principles = found(with_twin_votes(made_up_public(80, 5, texts=TWICE)))
     merged = next(p for p in principles.merged if "s0" in p.sources or "s8" in p.sources)
@@ -181,6 +183,7 @@ def test_what_is_written_is_what_ccai_reads(tmp_path: Path) -> None:
     assert '"agrees"' in trace and '"overlap_in_resamples"' in trace
 
 
+@pytest.mark.slow
 def test_turned_by_is_the_number_of_people_that_undo_a_principle() -> None:
     for p in found(made_up_public(80, 4)).unmerged:
         shares = []
@@ -195,6 +198,7 @@ def test_turned_by_is_the_number_of_people_that_undo_a_principle() -> None:
         assert undone == [False, True]
 
 
+@pytest.mark.slow
 def test_only_those_who_consented_to_training_count_and_no_text_is_used_unasked() -> None:
     public = made_up_public(80, 6, consenting=0.7)
     principles = found(public, least_share=0.02)

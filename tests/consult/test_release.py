@@ -178,6 +178,7 @@ def test_what_few_people_say_of_themselves_is_nowhere_to_be_read(tmp_path: Path)
     assert "lighthouse" not in everything_in(tmp_path / "one")
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_changes_no_table(tmp_path: Path) -> None:
     public = made_up_public()
     turned = Consultation(

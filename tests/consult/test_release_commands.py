@@ -57,6 +57,7 @@ def test_principles_prints_groups_and_writes_both_constitutions(town: Path, tmp_
     assert trace["read_as"] == "population" and trace["principles"]
 
 
+@pytest.mark.slow
 def test_records_and_mistakes(town: Path, tmp_path: Path) -> None:
     assert "dpo" in said("records", town, tmp_path / "r")
     assert (tmp_path / "r" / "kto.jsonl").exists()

@@ -41,6 +41,7 @@ def test_percentages_are_whole_and_a_hundred_together() -> None:
         assert all(abs(one - other) < 1 for one, other in zip(shares, exact, strict=True))
 
 
+@pytest.mark.slow
 def test_shares_are_those_of_a_count_by_hand(found: tuple[Consultation, OpinionAnalysis]) -> None:
     content, analysis = found
     groups = analysis.groups.by_participant()

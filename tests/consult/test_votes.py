@@ -20,6 +20,7 @@ EVENTS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(EVENTS, st.randoms(use_true_random=False))
 def test_the_last_vote_counts_whatever_the_order_of_rows(events, random) -> None:
     timed = [(str(p), str(s), vote, at) for at, (p, s, vote) in enumerate(events)]

@@ -291,6 +291,7 @@ def test_every_name_around_the_circle_is_inside_the_drawing(groups: list[ValueSe
     assert mark is not None and np.hypot(float(mark[1]), float(mark[2]) + 9) < 250 - 9
 
 
+@pytest.mark.slow
 def test_the_report_speaks_as_an_auditor(groups: list[ValueSet]) -> None:
     answers = {"one": said(groups, of_group(groups[0])), "two": said(groups, constant)}
     page = page_of(groups, answers)

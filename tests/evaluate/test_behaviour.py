@@ -179,6 +179,7 @@ def test_no_scenario_shares_a_telling_word_with_its_question(shared_data: Path) 
         assert clusters[item.id] != clusters[own.id], NEAR_DUPLICATE
 
 
+@pytest.mark.slow
 def test_every_shipped_scenario_fits_the_survey_it_was_written_for(shared_data: Path) -> None:
     wvs = read_survey({"reader": "wvs7", "path": str(shared_data / "wvs7")}, Path())
     found = scenarios_for((*codebook().items, *wvs.codebook.items))

@@ -76,6 +76,7 @@ def writing(model: Impostor) -> Answerer:
     return model
 
 
+@pytest.mark.slow
 def test_who_knows_everything_reaches_the_ceiling_and_impostors_stay_at_chance() -> None:
     models = {
         "base": Student(lambda c: True, True),

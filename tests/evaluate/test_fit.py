@@ -60,6 +60,7 @@ def score(card: Scorecard, method: str, metric: str, side: str = "held_out") -> 
     )
 
 
+@pytest.mark.slow
 def test_the_truth_scores_one_and_passes_the_ceiling(card: Scorecard) -> None:
     assert score(card, "truth", "fit") == pytest.approx(1)
     assert score(card, "truth", "emd") == pytest.approx(0)

@@ -45,6 +45,7 @@ def card(folder: Path):  # type: ignore[no-untyped-def]
     return scored(EVALUATION, models, OPTIONS, folder)
 
 
+@pytest.mark.slow
 def test_who_knows_every_country_scores_one(card) -> None:  # type: ignore[no-untyped-def]
     for name in ("country", "country_wvs", "country_pew", "country_natural"):
         assert figure(card, name, "truth").value == pytest.approx(1, abs=1e-6)

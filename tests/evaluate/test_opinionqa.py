@@ -77,6 +77,7 @@ def test_representativeness_of_a_worked_example() -> None:
     assert representativeness_on_scale(p, q, np.array([1.0, 2.0, np.nan])) == pytest.approx(0.25)
 
 
+@pytest.mark.slow
 def test_who_knows_every_group_represents_it_wholly(card) -> None:  # type: ignore[no-untyped-def]
     assert figure(card, "steered", "truth").value == pytest.approx(1)
     assert figure(card, "gain", "truth").low > 0
@@ -95,6 +96,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-
     return scored(EVALUATION, models, OPTIONS, made)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["flat", "constant", "noise"])
 def test_models_without_values_score_at_or_below_the_even_answer(empty, name) -> None:  # type: ignore[no-untyped-def]
     for measure in ("steered", "itself"):
@@ -229,6 +231,7 @@ def test_the_published_files_meet(shared_data: Path) -> None:
         assert values.size == len(file.items[item].options)
 
 
+@pytest.mark.slow
 def test_the_order_of_records_changes_no_figure(folder: Path, models, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     import gzip
 

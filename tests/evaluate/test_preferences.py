@@ -210,6 +210,7 @@ def test_held_out_people_depend_on_nobody_else_and_reach_the_share() -> None:
     assert len(set(held) & set(other)) / 4000 == pytest.approx(0.09, abs=0.02)
 
 
+@pytest.mark.slow
 def test_nothing_of_participants_trained_on_or_excluded_is_counted(options: Options) -> None:
     card = evaluated(EVALUATION, {"base": flat()}, SETS, SPLIT, options, ["base"], seed=5)
     held = held_out_people([f"p{k:03d}" for k in range(PEOPLE)], 0.5, 5)

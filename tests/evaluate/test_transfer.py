@@ -68,6 +68,7 @@ def card(folder: Path):  # type: ignore[no-untyped-def]
     return scored(EVALUATION, models, OPTIONS, folder, trained=["truth"])
 
 
+@pytest.mark.slow
 def test_who_knows_the_other_survey_passes_its_ceiling(card) -> None:  # type: ignore[no-untyped-def]
     row = figure(card, "fit", "truth")
     assert row.value == pytest.approx(1, abs=1e-6) and row.n == 12

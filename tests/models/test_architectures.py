@@ -79,6 +79,7 @@ def as_language_model(model: Any) -> LanguageModel:
     return LanguageModel(identity, model, make_byte_tokenizer(), "float32", "cpu")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "attention"), CASES)
 def test_an_architecture_is_read_as_plain_transformers_reads_it(name: str, attention: str) -> None:
     model = random_model(name, attention)
@@ -201,6 +202,7 @@ def test_a_window_under_an_unknown_name_is_found(setting: str) -> None:
             delattr(usual.config, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "attention"), TRAINED_CASES)
 def test_an_architecture_is_trained_on_plain_transformers_log_probabilities(
     name: str, attention: str

@@ -78,6 +78,7 @@ def test_labels_are_those_of_the_same_model_at_hand(
         assert reading.unseen < 1e-6 and reading.drawn is None
 
 
+@pytest.mark.slow
 def test_labels_outside_the_list_count_nothing_and_lie_within_the_bound(
     server: Server, model: LanguageModel
 ) -> None:
@@ -101,6 +102,7 @@ def test_every_token_that_means_a_label_counts() -> None:
     assert reading.unseen == pytest.approx(min(1 - 0.6 - np.exp(-3), 3 * np.exp(-3)))
 
 
+@pytest.mark.slow
 def test_whole_texts_are_those_of_the_same_model_at_hand(
     server: Server, model: LanguageModel, tiny_model: Path
 ) -> None:
@@ -191,6 +193,7 @@ def test_refusals_and_what_is_off_format_are_counted(server: Server) -> None:
     np.testing.assert_array_equal(answer.shares, [0, 1, 0, 0])
 
 
+@pytest.mark.slow
 def test_lengths_are_named_as_the_server_wants(server: Server) -> None:
     server.length_key = "max_completion_tokens"
     endpoint = asking(server)
@@ -198,6 +201,7 @@ def test_lengths_are_named_as_the_server_wants(server: Server) -> None:
     assert endpoint.abilities.dialect.length_key == "max_completion_tokens"
 
 
+@pytest.mark.slow
 def test_abilities_are_found_out_once(server: Server) -> None:
     memory = Memory()
     endpoint = asking(server, memory)
@@ -300,6 +304,7 @@ def test_a_question_the_filter_keeps_back_counts_as_no_answer(
     assert endpoint.write([choices()[0].messages], 2, 4, 1) == [["", ""]]
 
 
+@pytest.mark.slow
 def test_a_key_comes_from_the_environment_and_goes_nowhere_else(
     server: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -346,6 +351,7 @@ def test_a_budget_of_requests_is_never_passed_and_what_was_answered_is_given(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("counted", [True, False])
 def test_a_budget_of_money_is_never_passed(server: Server, counted: bool) -> None:
     server.counts_tokens = counted
@@ -383,6 +389,7 @@ def test_what_decides_no_answer_is_not_in_the_identity() -> None:
         assert EndpointSettings.model_validate(base | other).identity.content != one
 
 
+@pytest.mark.slow
 def test_expenses_outlast_the_run_in_the_store(server: Server, tmp_path: Path) -> None:
     for total in (1, 2):
         with AnswerStore(tmp_path / "a.sqlite") as store:

@@ -101,6 +101,7 @@ def test_two_revisions_share_no_content_and_one_has_the_same_under_each_of_its_n
     assert identify(settings(revision=FIRST), Path()) == before
 
 
+@pytest.mark.slow
 def test_the_weights_of_the_revision_are_loaded_though_the_branch_moved_on(
     cache: Path, tiny_model: Path, other_model: Path
 ) -> None:
@@ -232,6 +233,7 @@ def test_attention_is_computed_as_the_study_says(tiny_model: Path) -> None:
         assert model.config._attn_implementation == wanted
 
 
+@pytest.mark.slow
 def test_weights_go_where_the_study_says_when_the_model_is_asked(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -334,6 +336,7 @@ def test_a_checkpoints_manifest_alone_runs_no_code(
         load_model(folder)
 
 
+@pytest.mark.slow
 def test_an_adapter_is_loaded_over_the_revision_that_was_trained(
     cache: Path, tiny_model: Path, other_model: Path, tmp_path: Path
 ) -> None:

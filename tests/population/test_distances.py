@@ -82,6 +82,7 @@ def test_metrics_take_many_at_once() -> None:
     assert many[2, 1] == pytest.approx(float(fit(p[2, 1], q[1])))
 
 
+@pytest.mark.slow
 @given(weights, st.integers(2, 11))
 def test_respreading_keeps_all_mass_and_the_middle(values: list[float], count: int) -> None:
     p = shares(values)

@@ -92,6 +92,7 @@ def test_a_mark_is_explained_only_next_to_figures_that_have_it() -> None:
     assert render_report(results).count(INCOMPLETE_NOTE) == 1
 
 
+@pytest.mark.slow
 def test_of_many_that_all_left_answers_out_none_is_called_closest(many: Results) -> None:
     lead = finding(many).lead
     trained = [m for m in many.methods if m.kind == "trained"]

@@ -363,6 +363,7 @@ def test_staff_are_added_and_changed_on_the_command_line(tmp_path: Path) -> None
     opened.close()
 
 
+@pytest.mark.slow
 def test_a_log_is_checked_against_heads_that_were_noted_before(tmp_path: Path) -> None:
     made(tmp_path)
     store = tmp_path / "store"

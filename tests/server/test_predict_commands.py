@@ -49,6 +49,7 @@ def predicted(**more: object) -> PredictedVotes:
     return PredictedVotes.model_validate(content)
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_plain_counting() -> None:
     found = score_predictions(predicted(), PUBLIC, 5)
     north = set(

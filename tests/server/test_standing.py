@@ -35,6 +35,7 @@ def result(found: ConsultationResults) -> dict[str, Any]:
     return participants_results(found.content, found.analysis)
 
 
+@pytest.mark.slow
 def test_participants_stand_where_the_analysis_placed_them(
     found: ConsultationResults, result: dict[str, Any]
 ) -> None:

@@ -100,6 +100,7 @@ def test_votes_that_come_while_it_works_count_as_behind(
     )
 
 
+@pytest.mark.slow
 def test_it_waits_between_two_and_goes_on_after_a_fault(
     opened: tuple[Store, StoredConsultation],
     monkeypatch: pytest.MonkeyPatch,
@@ -149,6 +150,7 @@ def test_a_process_of_its_own_follows_the_votes(
         process.wait(20)
 
 
+@pytest.mark.slow
 def test_the_watching_process_is_started_anew_when_it_ends(
     opened: tuple[Store, StoredConsultation], where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +172,7 @@ def test_the_watching_process_is_started_anew_when_it_ends(
     assert [process.wait(20) != 0 for process in started] == [True, True]
 
 
+@pytest.mark.slow
 def test_a_store_that_does_not_answer_is_asked_again(
     opened: tuple[Store, StoredConsultation],
     monkeypatch: pytest.MonkeyPatch,

@@ -163,6 +163,7 @@ def test_what_is_wrong_is_said_with_what_would_be_right(
     assert isinstance(found.exception, InputError) and message in str(found.exception)
 
 
+@pytest.mark.slow
 def test_an_endpoint_is_not_begun_without_its_library_or_its_key(
     town: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

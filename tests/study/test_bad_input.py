@@ -159,6 +159,7 @@ def test_a_run_whose_model_is_nowhere_stops_before_the_survey_is_read(
     assert "Reading the survey" not in error and not (path.parent / "out" / "survey").exists()
 
 
+@pytest.mark.slow
 def test_a_plan_says_that_its_model_is_nowhere(no_hub: None, write_study: Write) -> None:
     first, *_ = plan_study(read_study(write_study(model=HUB_MODEL))).notes
     assert first.startswith(f"study.yaml: model: {HUB_MODEL} is neither a folder here nor")
@@ -280,6 +281,7 @@ def test_a_missing_part_is_named_with_its_install_command() -> None:
         require("surely_not_installed", "align", "training")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("output", ["afile", "afile/deeper"])
 def test_an_output_that_cannot_be_a_folder_is_named_before_anything_runs(
     output: str,

@@ -135,6 +135,7 @@ def test_without_a_sample_all_who_answered_are_it_and_the_rest_is_the_population
     assert 0.99 < one.found.worth / one.found.n < 1.05
 
 
+@pytest.mark.slow
 def test_a_trained_method_is_not_used_on_items_whose_answers_it_has_read(study: Study) -> None:
     found = estimate_study(study, "trained", 50)
     assert {e.item.id for e in found.estimates} == {ITEM}

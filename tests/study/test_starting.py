@@ -109,6 +109,7 @@ def test_a_study_that_is_there_is_never_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / "new" / "study.yaml").read_text() == before
 
 
+@pytest.mark.slow
 def test_a_draft_whose_questions_are_not_written_is_not_run(
     tmp_path: Path, tiny_model: Path
 ) -> None:

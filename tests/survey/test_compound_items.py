@@ -149,6 +149,7 @@ def test_bins_and_labels_are_the_codebooks(tmp_path: Path) -> None:
     assert fractions.codebook["q"].texts[:2] == ("0 to below 0.2", "0.2 to below 0.4")
 
 
+@pytest.mark.slow
 @given(st.floats(0, 100), st.lists(st.integers(1, 100), min_size=1, max_size=8, unique=True))
 def test_every_number_of_the_range_is_in_the_bin_it_is_between(
     number: float, inner: list[int]

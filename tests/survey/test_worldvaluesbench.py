@@ -249,6 +249,7 @@ def test_the_files_are_those_of_the_steps_written_plainly(tmp_path):
     assert again["Q1"]["answer_scale_max"] == 5
 
 
+@pytest.mark.slow
 def test_the_valid_part_may_be_drawn_from_instead(tmp_path):
     path, repository = cross_national(tmp_path), copy_of_the_repository(tmp_path)
     benchmark, samples = wvb.write_benchmark(path, repository, tmp_path / "wvb", "valid")

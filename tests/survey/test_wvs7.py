@@ -375,6 +375,7 @@ def four(wvs: Path) -> Survey:
     return read_survey(section, wvs)
 
 
+@pytest.mark.slow
 def test_the_four_countries_have_their_respondents_and_items(four):
     assert dict(four.responses["country"].value_counts().iter_rows()) == COUNTRIES
     assert set(four.responses["country_code"]) == {"BRA", "DEU", "IRQ", "TUR"}

@@ -174,6 +174,7 @@ def test_principles_come_from_trained_statements_and_are_tried_on_the_publics_pr
     assert f"{prompts['q1']}\n\nAnswer as people in the north would." in asked
 
 
+@pytest.mark.slow
 def test_weights_move_shares_to_the_population() -> None:
     weights = {p: (9.0 if n % 2 else 1.0) for n, p in enumerate(PUBLIC.participants["participant"])}
     people = PUBLIC.participants.with_columns(
@@ -253,6 +254,7 @@ def test_simulated_people_say_what_they_answered() -> None:
         assert row["outcome"] == expected
 
 
+@pytest.mark.slow
 @settings(max_examples=10)
 @given(st.integers(0, 10**6))
 def test_a_persons_sides_are_drawn_evenly(seed: int) -> None:

@@ -39,6 +39,7 @@ def test_a_split_divides_the_items_whatever_their_order(
     assert set(shuffled.held_out) == set(split.held_out)
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.floats(0.2, 0.7))
 def test_parts_of_a_battery_stay_on_one_side(seed: int, share: float) -> None:
     questions = [make_item(i, battery="grid" if i < 4 else None) for i in range(14)]

@@ -280,6 +280,7 @@ def test_opinion_groups_need_words_or_answers_that_describe_them() -> None:
         build(source=source(groups=2, votes={"describe": {"9": "nobody"}}))
 
 
+@pytest.mark.slow
 def test_groups_can_be_chosen_and_a_training_of_one_value_set_has_no_other() -> None:
     only = build(source=source(votes={"by": ("everyone",)}))
     assert set(only.frame["value_set"]) == {"everyone"}

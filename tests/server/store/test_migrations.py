@@ -86,6 +86,7 @@ def test_results_of_two_tables_are_the_same_in_one_and_back(address: str) -> Non
     store.close()
 
 
+@pytest.mark.slow
 def test_letters_of_groups_come_from_the_results_that_participants_saw(address: str) -> None:
     store = database.open_store(address, create=True)
     id = consultations.create_consultation(store, "town", {"en": "Town"}, {"en": "How?"}).id

@@ -323,6 +323,7 @@ def test_demographics_are_not_stored_under_the_participants_id(here: Running) ->
         demographics.set_demographics(here.store, here.id, person, {"age": "ancient"})
 
 
+@pytest.mark.slow
 def test_withdrawing_leaves_nothing_but_that_somebody_did(here: Running) -> None:
     person, other = here.person(), here.person()
     demographics.set_demographics(here.store, here.id, person, {"age": "young"})
@@ -569,6 +570,7 @@ def test_importing_permuted_rows_gives_the_same(here: Running, second: Callable[
     store.close()
 
 
+@pytest.mark.slow
 def test_the_files_of_a_consultation_go_through_the_store(
     here: Running, second: Callable[[], Store], tmp_path: object
 ) -> None:

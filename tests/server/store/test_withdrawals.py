@@ -209,6 +209,7 @@ def test_only_who_may_look_at_single_votes_sees_each_computation(tmp_path: Path)
     assert {role for role in before if before[role] != after[role]} == {"owner", "analyst"}
 
 
+@pytest.mark.slow
 def test_no_byte_of_what_somebody_wrote_is_left_on_the_disk(
     store: Store, what: StoredConsultation, tmp_path: Path
 ) -> None:

@@ -83,6 +83,7 @@ def test_sides_of_pairs_are_drawn_evenly_and_stored(here: Site) -> None:
     assert by_core[True] == pytest.approx(0.75) and by_core[False] == pytest.approx(0.25)
 
 
+@pytest.mark.slow
 def test_every_statement_keeps_a_part_of_the_draw_and_probabilities_are_logged(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     ids = crowd(here.store, what, 40)

@@ -303,6 +303,7 @@ def test_the_first_page_is_small(live: Live) -> None:
     assert total < 50_000, total
 
 
+@pytest.mark.slow
 def test_a_vote_is_small_in_every_language(tmp_path: Path) -> None:
     made = site(tmp_path / "store")
     consultation(made.store, languages=list(languages()))

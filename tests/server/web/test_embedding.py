@@ -374,6 +374,7 @@ def test_scripts_of_another_site_read_the_files_and_not_the_pages(
         page.context.close()
 
 
+@pytest.mark.slow
 def test_a_draft_is_given_to_no_other_site(tmp_path: Path) -> None:
     made = site(tmp_path / "store")
     what = consultation(made.store, embedded_by=[COUNCIL], results="everyone")

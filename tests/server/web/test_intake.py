@@ -40,6 +40,7 @@ def test_only_figures_up_to_a_limit_are_a_number(text: str) -> None:
     assert whole_number("5000", 5000) == 5000 and whole_number("007", 5000) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", ["/participants?page=²", "/statements?page=٣", "?done=accepted&count=²"]
 )

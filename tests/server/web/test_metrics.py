@@ -30,6 +30,7 @@ def told(browser: Browser) -> dict[str, float]:
     return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines}
 
 
+@pytest.mark.slow
 def test_votes_requests_and_times_are_counted(here: Site) -> None:
     visitor = here.browser().join()
     for value in ("agree", "disagree", "pass"):

@@ -37,6 +37,7 @@ def votes_of_all(made: Site) -> list[tuple[str, int, bool]]:
         return [(row.statement_id, row.value, row.important) for row in rows]
 
 
+@pytest.mark.slow
 def test_refused_statements_cost_none_of_the_allowance_and_come_back_filled(here: Site) -> None:
     browser = here.browser().join()
     browser.get("/c/water/statement/new")

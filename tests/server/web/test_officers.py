@@ -33,6 +33,7 @@ def settings_of(office: Office, slug: str = "demo") -> consultations.Consultatio
     return consultations.find_consultation(office.store, slug).settings
 
 
+@pytest.mark.slow
 def test_a_consultation_is_made_from_five_answers(office: Office) -> None:
     visitor = office.client("owner")
     assert "Start a consultation" in visitor.get("/admin")
@@ -71,6 +72,7 @@ def test_a_refused_form_keeps_what_was_typed_and_names_each_field(office: Office
     assert len(consultations.list_consultations(office.store)) == 1
 
 
+@pytest.mark.slow
 def test_only_owners_make_consultations_and_anybody_of_the_staff_the_first(
     office: Office, tmp_path: Path
 ) -> None:

@@ -222,6 +222,7 @@ def test_a_moderator_decides_and_takes_it_back(office: Office) -> None:
     assert actions(office).count("statement.moderate") == 2
 
 
+@pytest.mark.slow
 def test_many_are_decided_at_once_and_taken_back_at_once(office: Office) -> None:
     visitor = office.client("moderator")
     visitor.get("/statements")
@@ -240,6 +241,7 @@ def test_what_may_hold_personal_details_is_held_back_and_marked(shared_office: O
     assert "021 123 4567" in shown and "May contain:" in shown
 
 
+@pytest.mark.slow
 def test_seeds_come_as_lines_and_as_a_file_and_never_twice(office: Office) -> None:
     visitor = office.client("owner")
     visitor.get("/seeds")
@@ -330,6 +332,7 @@ def test_groups_say_how_old_they_are_and_are_told_as_table_and_drawing(office: O
     assert not is_due(office.store, office.about)
 
 
+@pytest.mark.slow
 def test_a_principle_keeps_the_statements_it_comes_from(office: Office) -> None:
     visitor = office.client("analyst")
     visitor.get("/principles")
@@ -519,6 +522,7 @@ def test_roles_are_given_and_the_last_owner_stays(office: Office) -> None:
     assert "needs an owner" in last.text
 
 
+@pytest.mark.slow
 def test_invitations_are_told_once_as_a_file(office: Office) -> None:
     visitor = office.client("owner")
     visitor.get("/invitations")

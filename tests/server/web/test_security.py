@@ -91,6 +91,7 @@ def test_vote_stuffing_by_sending_a_vote_many_times_leaves_one(here: Site) -> No
     )
 
 
+@pytest.mark.slow
 def test_vote_stuffing_at_once_leaves_one(here: Site) -> None:
     headers, _ = api_session(here)
     client = here.browser().client
@@ -177,6 +178,7 @@ def all_routes(here: Site) -> list[Route]:
     return of(here.app.router.routes)
 
 
+@pytest.mark.slow
 def test_csrf_every_form_needs_its_token(here: Site) -> None:
     found = forms(here)
     assert len(found) >= 9
@@ -243,6 +245,7 @@ def test_csrf_cookies_are_hidden_from_scripts_and_other_sites(tmp_path: Path) ->
 # Framing
 
 
+@pytest.mark.slow
 def test_framing_is_refused_but_for_the_finding_on_sites_that_were_named(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     consultations.set_settings(
@@ -312,6 +315,7 @@ def test_rate_limit_floods_are_told_when_to_come_again(tmp_path: Path) -> None:
     assert made.browser("203.0.113.1").log_in("x@example.org", "wrong").status_code == 403
 
 
+@pytest.mark.slow
 def test_rate_limit_votes_statements_and_joins_are_limited(tmp_path: Path) -> None:
     tight = dict.fromkeys(DEFAULT_LIMITS, (Allowance(1, 3600), Allowance(100, 3600)))
     made = site(tmp_path / "s", limits={**tight, "write": DEFAULT_LIMITS["write"]})
@@ -424,6 +428,7 @@ def test_stored_xss_hidden_characters_are_taken_out() -> None:
         assert texts.clean(given_text) == wanted, ascii(given_text)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=300))
 @hypothesis_settings(max_examples=200)
 def test_stored_xss_cleaning_again_changes_nothing(written: str) -> None:
@@ -465,6 +470,7 @@ def test_access_control_another_consultations_session_is_no_session(here: Site) 
     assert client.get("/api/v1/c/energy/me", headers=headers).status_code == 401
 
 
+@pytest.mark.slow
 def test_access_control_ids_of_another_consultation_are_not_found(here: Site) -> None:
     other = consultation(here.store, "energy")
     theirs = statements.list_statements(here.store, other.id)[0].id
@@ -492,6 +498,7 @@ def test_access_control_a_rejected_statement_is_not_shown_to_others(here: Site) 
     assert page.status_code == 404 and "amber" not in page.text
 
 
+@pytest.mark.slow
 def test_access_control_a_statement_moderated_out_leaves_the_results_at_once(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     consultations.set_settings(here.store, what.id, {"results": "everyone"}, "tests")
@@ -503,6 +510,7 @@ def test_access_control_a_statement_moderated_out_leaves_the_results_at_once(her
     assert "rule amber" not in here.browser().get("/c/water/results").text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("role", "act", "status"),
     [
@@ -697,6 +705,7 @@ def test_toxicity_spam_one_person_cannot_fill_the_list(here: Site) -> None:
 # Withdrawal
 
 
+@pytest.mark.slow
 def test_withdrawal_deletes_and_gives_a_receipt_the_log_knows(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     visitor = here.browser().join()
@@ -750,6 +759,7 @@ def test_withdrawal_leaves_no_trace_of_the_person_in_results_and_texts(here: Sit
     assert last is not None and "zanzibar" not in json.dumps(last.result)
 
 
+@pytest.mark.slow
 def test_withdrawal_works_on_another_device_and_after_closing(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     first = here.browser().join()
@@ -766,6 +776,7 @@ def test_withdrawal_works_on_another_device_and_after_closing(here: Site) -> Non
     assert first.get("/c/water/mine").url.path == "/c/water/join"
 
 
+@pytest.mark.slow
 def test_withdrawal_everything_held_can_be_taken_along_first(here: Site) -> None:
     visitor = here.browser().join()
     visitor.vote()
@@ -780,6 +791,7 @@ def test_withdrawal_everything_held_can_be_taken_along_first(here: Site) -> None
 # K-anonymity
 
 
+@pytest.mark.slow
 def test_k_anonymity_results_never_tell_of_few_people(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     ids = crowd(here.store, what, 40)
@@ -851,6 +863,7 @@ def test_timing_side_channel_results_change_by_five_people_at_least(here: Site) 
     assert second is not None and second.people - first.people == 5
 
 
+@pytest.mark.slow
 def test_timing_side_channel_everybody_sees_the_same_results(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     consultations.set_settings(here.store, what.id, {"results": "everyone"}, "tests")
@@ -899,6 +912,7 @@ def test_audit_log_holds_every_act_of_the_organisers_unbroken(here: Site) -> Non
 # Backup and secret
 
 
+@pytest.mark.slow
 def test_backup_secret_nothing_secret_is_logged(here: Site) -> None:
     heard = io.StringIO()
     handler = logging.StreamHandler(heard)
@@ -948,6 +962,7 @@ def test_backup_secret_a_copy_of_the_database_opens_no_session(
     copy.close()
 
 
+@pytest.mark.slow
 def test_access_control_a_draft_exists_for_its_staff_and_for_who_took_part_already(
     here: Site,
 ) -> None:
@@ -974,6 +989,7 @@ def test_access_control_a_draft_exists_for_its_staff_and_for_who_took_part_alrea
     assert stranger.client.delete("/api/v1/c/water/me", headers=headers).status_code == 200
 
 
+@pytest.mark.slow
 def test_access_control_a_request_chooses_neither_the_host_of_links_nor_another_one(
     here: Site,
 ) -> None:

@@ -68,6 +68,7 @@ def member(here: Site, email: str = ANA) -> staff.Member:
 # Passwords
 
 
+@pytest.mark.slow
 def test_a_member_changes_the_password_and_every_other_session_ends(here: Site) -> None:
     first, other = signed_in(here), signed_in(here)
     first.get("/admin/account")
@@ -124,6 +125,7 @@ def test_a_link_ends_with_time_with_another_link_and_with_the_account(
     assert staff_links.member_of_link(here.store, third) is None
 
 
+@pytest.mark.slow
 def test_a_password_that_somebody_else_knows_is_changed_before_anything_else(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     staff.set_password(here.store, member(here).id, "first password", "tests", must_change=True)
@@ -209,6 +211,7 @@ def test_wrong_passwords_from_elsewhere_shut_nobody_out(here: Site, clock: list[
     assert tried(here, "192.0.2.0/24", password=PASSWORD)
 
 
+@pytest.mark.slow
 def test_a_known_browser_gets_in_whatever_others_try(here: Site, clock: list[int]) -> None:
     found = staff_sessions.log_in_member(here.store, ANA, PASSWORD, "192.0.2.0/24")
     assert found is not None
@@ -241,6 +244,7 @@ def test_a_sign_in_ends_the_count_from_there_alone(here: Site, clock: list[int])
         tried(here, "203.0.113.0/24", password=PASSWORD)
 
 
+@pytest.mark.slow
 def test_a_known_browser_needs_no_share_of_its_networks_tries(here: Site, address: str) -> None:
     from suffrage.server.web.server_settings import DEFAULT_LIMITS, Allowance
 

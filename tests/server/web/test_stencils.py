@@ -22,6 +22,7 @@ def here(tmp_path: Path) -> Site:
     return made
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recorded", ["", "0123456789abcdef"])
 @pytest.mark.parametrize("language", ["en", "mi"])
 @pytest.mark.parametrize("seed", [True, False])
@@ -59,6 +60,7 @@ def test_a_filled_page_is_the_whole_page(
     assert {f'lang="{language}"' in page for _, page in seen} == {True}
 
 
+@pytest.mark.slow
 def test_a_changed_consultation_has_a_page_of_its_own_at_once(here: Site) -> None:
     what = consultations.find_consultation(here.store, "water")
     visitor, other = here.browser().join(), here.browser().join()
@@ -74,6 +76,7 @@ def test_a_changed_consultation_has_a_page_of_its_own_at_once(here: Site) -> Non
     assert participants.count_participants(here.store, what.id)["joined"] == 2
 
 
+@pytest.mark.slow
 def test_nobody_gets_the_token_or_statement_of_another(here: Site) -> None:
     visitors = [here.browser().join() for _ in range(3)]
     for visitor in visitors:

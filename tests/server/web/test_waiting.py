@@ -72,6 +72,7 @@ def test_a_form_whose_work_takes_long_leads_to_a_page_that_waits(
         assert "See the principles found" in staff.get("/principles")
 
 
+@pytest.mark.slow
 def test_work_that_failed_or_was_killed_says_so_and_can_be_started_again(
     office: Office, hurried: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
