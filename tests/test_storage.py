@@ -1,16 +1,18 @@
 """Files and folders are written whole, seen by nobody before, and never in place of others."""
 
+import errno
 import json
 import multiprocessing
 import os
 import re
 import signal
+import stat
 from pathlib import Path
 
 import pytest
 
 from suffrage import storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, SuffrageError
 
 
 def fill(draft: Path) -> None:
@@ -221,3 +223,84 @@ def test_a_broken_json_file_is_said_to_be_so_in_plain_words(
     with pytest.raises(InputError) as error:
         storage.read_json(tmp_path / "a.json")
     assert said in str(error.value) and "Expecting" not in str(error.value)
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of what was forced to the disk."""
+    done: list[str] = []
+    force = storage.sync
+
+    def watched(path: Path) -> None:
+        force(path)
+        done.append(path.name)
+
+    monkeypatch.setattr(storage, "sync", watched)
+    return done
+
+
+def test_a_file_is_on_disk_before_it_has_its_name_and_then_the_name_is(
+    tmp_path: Path, on_disk: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moves: list[int] = []
+    replace = Path.replace
+
+    def moved(self: Path, target: Path) -> Path:
+        moves.append(len(on_disk))
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", moved)
+    storage.write_text(tmp_path / "new" / "folder" / "file.txt", "text")
+    assert on_disk[:2] == [tmp_path.name, "new"]  # the names of the folders
+    assert on_disk[2].endswith(".suffrage-draft.txt") and moves == [3] and on_disk[3:] == ["folder"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_everything_in_a_folder_is_on_disk_before_it_has_its_name(
+    tmp_path: Path, on_disk: list[str], there: bool
+) -> None:
+    target = tmp_path / "target"
+    if there:
+        target.mkdir()
+
+    def fill(draft: Path) -> None:
+        (draft / "inner").mkdir()
+        (draft / "inner" / "a.txt").write_text("a")
+        (draft / "b.txt").write_text("b")
+
+    storage.write_folder(target, fill)
+    assert {"a.txt", "b.txt", "inner"} <= set(on_disk[:-1]) and "suffrage-draft" in on_disk[-2]
+    assert on_disk[-1] == (target if there else tmp_path).name
+
+
+@pytest.mark.parametrize("which", ["file", "folder"])
+def test_a_disk_that_fails_is_an_error_of_whoever_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    storage.write_text(tmp_path / "file.txt", "before")
+    real = os.fsync
+
+    def failing(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode) == (which == "folder"):
+            raise OSError(errno.EIO, "Input/output error")
+        real(handle)
+
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(SuffrageError, match=r"file\.txt: the disk failed"):
+        storage.write_text(tmp_path / "file.txt", "after")
+    assert (tmp_path / "file.txt").read_text() == ("before" if which == "file" else "after")
+    with pytest.raises(SuffrageError, match="made: the disk failed"):
+        storage.write_folder(tmp_path / "made", fill)
+    assert [path.name for path in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_a_file_system_that_forces_no_folder_to_the_disk_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unable(handle: int) -> None:
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", unable)
+    storage.write_text(tmp_path / "file.txt", "text")
+    assert (tmp_path / "file.txt").read_text() == "text"

@@ -3,6 +3,10 @@
 What is being written is called a draft: a hidden file or folder next to its place, which nobody
 else can read. Its writer holds a lock on it. A draft without a lock was left by a process that was
 killed, and the next one that writes to the same place removes it. No other file is ever removed.
+
+What is written is on the disk before it gets its name, and the name is on the disk before the
+writer goes on: after a loss of power a file is there as a whole, or as it was before. An error of
+the disk at either is the writer's error.
 """
 
 import contextlib
@@ -108,6 +112,11 @@ def disk_errors(target: Path) -> Iterator[None]:
             raise InputError(
                 f"{target}: no folder can be made there ({error.strerror}); {ANOTHER_PLACE}."
             ) from error
+        if error.errno == errno.EIO:
+            raise SuffrageError(
+                f"{target}: the disk failed while this was written ({error.strerror}), so do not "
+                "rely on it. Check the disk, and run the same command again."
+            ) from error
         raise
 
 
@@ -124,15 +133,15 @@ def atomic_path(target: Path, private: bool = False) -> Iterator[Path]:
     """
     _check_no_folder(target)
     with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(target.parent)
         _remove_abandoned(target.parent, target.stem, target.suffix)
         with _locked_draft(target.parent, target.stem, target.suffix) as draft:
             try:
                 yield draft
-                with draft.open("rb") as file:
-                    os.fsync(file.fileno())
                 draft.chmod(0o600 if private else 0o644)
+                sync(draft)
                 draft.replace(target)
+                sync(target.parent)
             finally:
                 draft.unlink(missing_ok=True)
 
@@ -266,12 +275,15 @@ def write_folder(target: Path, fill: Callable[[Path], None], private: bool = Fal
         check_free_for_writing(target)
         there = target.is_dir()
         parent, name = (target, "") if there else (target.parent, target.name)
-        parent.mkdir(parents=True, exist_ok=True)
+        make_folder(parent)
         _remove_abandoned(parent, name, is_folder=True)
         with _locked_draft(parent, name, is_folder=True) as draft:
             try:
                 fill(draft)
                 draft.chmod(0o700 if private else 0o755)
+                for path in (*draft.rglob("*"), draft):
+                    if not path.is_symlink():
+                        sync(path)
                 if there:
                     if private:
                         target.chmod(0o700)
@@ -279,8 +291,33 @@ def write_folder(target: Path, fill: Callable[[Path], None], private: bool = Fal
                         path.rename(target / path.name)
                 else:
                     _put_in_place(draft, target)
+                sync(parent)
             finally:
                 shutil.rmtree(draft, ignore_errors=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those around it where they do not exist, and have their names on disk."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in reversed(missing):
+        sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Have a file's content, or the names in a folder, on the disk; raise its error otherwise."""
+    is_folder = path.is_dir()
+    if is_folder and _flock is None:  # Windows opens no folder
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some file systems, mostly of a network, cannot do it for folders.
+        if not (is_folder and error.errno in (errno.EINVAL, errno.ENOTSUP)):
+            raise
+    finally:
+        os.close(handle)
 
 
 def check_free_for_writing(folder: Path) -> None:

@@ -139,10 +139,12 @@ class Kept:
             json.dumps({"stage": stage, "id": name, "made": value}, ensure_ascii=False) + "\n"
             for name, value in new
         ]
+        is_new = not self.path.exists()
         with self.path.open("ab") as file:
             file.write("".join(lines).encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
+        storage.sync(self.path)
+        if is_new:
+            storage.sync(self.path.parent)
         self.found |= {(stage, name): value for name, value in new}
 
     def missing(self, stage: str, names: Sequence[str]) -> bool:

@@ -82,12 +82,13 @@ def make_secret_file(path: Path) -> None:
     if path.exists():
         return
     with storage.disk_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        storage.make_folder(path.parent)
         passing = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
         handle = os.open(passing, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.write(secrets.token_urlsafe(48) + "\n")
+            storage.sync(passing)
             try:
                 os.link(passing, path)
             except FileExistsError:
@@ -95,6 +96,9 @@ def make_secret_file(path: Path) -> None:
             except OSError:  # a file system without links
                 if not path.exists():
                     shutil.copy2(passing, path)
+                    storage.sync(path)
+            # Before anything is stored under it.
+            storage.sync(path.parent)
         finally:
             passing.unlink()
 
