@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from suffrage import storage
 from suffrage.errors import InputError, SuffrageError
 from suffrage.server.store.commits import SharedCommits, refuse_empty_commits
 from suffrage.server.store.database_schema import secret_mark
@@ -38,6 +39,9 @@ MIGRATION_SECONDS = 120.0
 # In milliseconds, as all times of the store.
 HOUR = 3_600_000
 DAY = 24 * HOUR
+# PRAGMA synchronous: in a write-ahead log, each commit waits for the disk at this level only.
+SYNCHRONOUS_FULL = 2
+_AT_RISK = "may lose acknowledged votes when its machine loses power: it needs"
 MIGRATIONS = Path(__file__).parent / "migrations"
 # A number of our own among those that PostgreSQL's advisory locks are known by.
 _MIGRATING = 0x5AFF_7A6E
@@ -108,6 +112,18 @@ class Store:
                 c.exec_driver_sql(f"PRAGMA user_version = {(number + 1) % 1_000_000}")
             else:
                 c.exec_driver_sql("UPDATE alembic_version SET version_num = version_num")
+
+    def unsafe_settings(self) -> list[str]:
+        """Return a sentence on each setting with which a loss of power may lose what is stored."""
+        with self.engine.connect() as c:
+            if self.on_sqlite:
+                level = int(c.exec_driver_sql("PRAGMA synchronous").scalar() or 0)
+                return [] if level >= SYNCHRONOUS_FULL else [f"SQLite {_AT_RISK} synchronous=FULL."]
+            rows = c.exec_driver_sql(
+                "SELECT name FROM pg_settings WHERE setting = 'off' AND name IN"
+                " ('fsync', 'full_page_writes', 'synchronous_commit') ORDER BY name"
+            )
+            return [f"PostgreSQL {_AT_RISK} {name} = on in its settings." for (name,) in rows]
 
     def forget_deleted(self) -> bool:
         """Take what was deleted out of SQLite's write-ahead log, where it can be read otherwise.
@@ -185,7 +201,7 @@ def open_store(where: str, create: bool = False, check: bool = True) -> Store:
         path = Path(parsed.database or DATABASE)
         nearby = path.parent / SECRET
         if create:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            storage.make_folder(path.parent)
             # Never next to a database that is there: it would not be the one it was made with.
             if not is_named_by_environment() and not (path.exists() and path.stat().st_size):
                 make_secret_file(nearby)
@@ -308,12 +324,23 @@ def next_position(c: Connection, column: Any, consultation_id: str) -> int:
     return 0 if largest is None else int(largest) + 1
 
 
+def _wait_for_disk(connection: Any, _: Any) -> None:
+    """Have PostgreSQL confirm no commit of ours before it is on disk, whatever its default is."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('synchronous_commit', 'on', false)"
+            " WHERE current_setting('synchronous_commit') = 'off'"
+        )
+    connection.commit()
+
+
 def _engine(url: str, backend: str) -> Engine:
     if backend == "postgresql":
         engine = create_engine(
             url, pool_size=10, max_overflow=20, pool_pre_ping=True, hide_parameters=True
         )
         refuse_empty_commits(engine)
+        event.listen(engine, "connect", _wait_for_disk)
         return engine
     engine = create_engine(url, pool_size=20, max_overflow=40, hide_parameters=True)
     refuse_empty_commits(engine)
@@ -326,7 +353,7 @@ def _engine(url: str, backend: str) -> Engine:
         for pragma in (
             f"busy_timeout={BUSY_MS}",
             "journal_mode=WAL",
-            "synchronous=FULL",
+            f"synchronous={SYNCHRONOUS_FULL}",
             "foreign_keys=ON",
             # What is deleted is overwritten with zeros.
             "secure_delete=ON",

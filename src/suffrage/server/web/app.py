@@ -137,6 +137,8 @@ def create_app(settings: ServerSettings, more: tuple[APIRouter, ...] = ()) -> Fa
     )
     app.state.settings = settings
     app.state.store = open_store(settings.store)
+    for said in app.state.store.unsafe_settings():
+        log.warning("%s", said)
     app.state.room = WaitingRoom(app.state.store, REFUSALS)
     app.state.limits = Limits(settings.limits, buckets_of(app.state.store))
     app.state.one_address = OneAddressWatch(log)
