@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.groups.analysis import OpinionAnalysis, analyse
+from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, without_people
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.groups.shown_results import shown_results
 from suffrage.consult.groups.shown_shares import (
@@ -19,6 +19,8 @@ from suffrage.consult.groups.shown_shares import (
     whole_percentages,
 )
 from suffrage.consult.polis.conversation import conversation_of
+from suffrage.consult.votes import tally
+from suffrage.errors import InputError
 from suffrage.server.demo import simulated_demo
 
 
@@ -113,3 +115,35 @@ def test_the_finding_names_statements_that_the_counts_bear_out(
     seen = content.votes["statement"].value_counts()
     few = set(seen.filter(pl.col("count") < LEAST_VOTERS)["statement"])
     assert not few & set(rows)
+
+
+def test_without_some_people_every_count_is_made_again_and_the_groups_stay(
+    found: tuple[Consultation, OpinionAnalysis],
+) -> None:
+    content, analysis = found
+    people = analysis.votes.participants
+    gone = set(people[:7])
+    fewer = without_people(analysis, gone)
+    stay = np.array([person not in gone for person in people])
+    labels = analysis.groups.labels[stay]
+    assert fewer.votes.participants == fewer.groups.positions.participants == people[7:]
+    assert fewer.groups.labels.tolist() == labels.tolist()
+    counted = tally(analysis.votes.votes[stay], labels, analysis.groups.count)
+    assert np.array_equal(fewer.sample.voters, counted.seen)
+    assert np.allclose(np.nan_to_num(fewer.sample.agree) * counted.seen, counted.agrees)
+    assert fewer.stability.sizes == tuple(np.bincount(labels[labels >= 0]).tolist())
+    before, after = shown_results(content, analysis), shown_results(content, fewer)
+    assert after["people"] == before["people"] - 7
+    assert sum(g["people"] for g in after["groups"]) == after["in_groups"] < before["in_groups"]
+    voters = {row["id"]: row["everybody"]["voters"] for row in after["all"]}
+    seen = dict(zip(fewer.votes.statements, fewer.votes.seen.sum(axis=0).tolist(), strict=True))
+    assert voters == {id: seen[id] for id in voters}
+
+
+def test_there_are_no_groups_where_everybody_of_one_has_gone(
+    found: tuple[Consultation, OpinionAnalysis],
+) -> None:
+    _, analysis = found
+    pairs = zip(analysis.votes.participants, analysis.groups.labels.tolist(), strict=True)
+    with pytest.raises(InputError, match="nobody is left in one"):
+        without_people(analysis, {person for person, group in pairs if group == 1})

@@ -15,9 +15,11 @@ import polars as pl
 
 from suffrage.consult.consultation import Consultation
 from suffrage.consult.groups.analysis import OpinionAnalysis, analyse
+from suffrage.consult.groups.analysis import without_people as analysis_without
 from suffrage.consult.groups.group_names import KnownGroup
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.polis.conversation import Conversation, conversation_of
+from suffrage.consult.votes import only_people
 from suffrage.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,25 +64,50 @@ def find_results(
     """
     conversation = conversation_of(content)
     s = settings or GroupSettings()
+    try:
+        _need_people(conversation, s)
+        analysis = analyse(conversation, s, strict=True, resamples=resamples, known=known)
+    except InputError as error:
+        return ConsultationResults(content, conversation, None, error)
+    return ConsultationResults(content, conversation, analysis, None)
+
+
+def without_people(
+    found: ConsultationResults, gone: Collection[str], settings: GroupSettings | None = None
+) -> ConsultationResults:
+    """Count these results again as if some people were left out; the groups stay as they are.
+
+    It takes a small part of the time in which groups are found: see `analysis.without_people`.
+    """
+    content = _leaving_out(found.content, gone)
+    votes = found.conversation.votes
+    kept = only_people(votes, (person for person in votes.participants if person not in gone))
+    conversation = replace(found.conversation, votes=kept)
+    if found.analysis is None:
+        return ConsultationResults(content, conversation, None, found.waiting)
+    try:
+        _need_people(conversation, settings or GroupSettings())
+        analysis = analysis_without(found.analysis, gone)
+    except InputError as error:
+        return ConsultationResults(content, conversation, None, error)
+    return ConsultationResults(content, conversation, analysis, None)
+
+
+def _need_people(conversation: Conversation, s: GroupSettings) -> None:
+    """Raise InputError where too few people have voted on enough statements."""
     votes = conversation.votes
     away = set(conversation.moderated_out(strict=True))
     accepted = votes.only(x for x in votes.statements if x not in away)
     needed = max(min(s.least_votes, len(accepted.statements)), 1)
     enough = int((accepted.seen.sum(axis=1) >= needed).sum())
-    try:
-        if enough < s.least_people:
-            # Among people who have hardly voted there is nothing to find, and it would change.
-            raise InputError(
-                "%(enough)s people have voted on %(needed)s statements or more; "
-                "%(least)s are needed",
-                enough=enough,
-                needed=needed,
-                least=s.least_people,
-            )
-        analysis = analyse(conversation, s, strict=True, resamples=resamples, known=known)
-    except InputError as error:
-        return ConsultationResults(content, conversation, None, error)
-    return ConsultationResults(content, conversation, analysis, None)
+    if enough < s.least_people:
+        # Among people who have hardly voted there is nothing to find, and it would change.
+        raise InputError(
+            "%(enough)s people have voted on %(needed)s statements or more; %(least)s are needed",
+            enough=enough,
+            needed=needed,
+            least=s.least_people,
+        )
 
 
 def with_opinion_groups(conversation: Conversation, content: Consultation) -> Conversation:
@@ -135,6 +162,10 @@ def without_some(
     chosen = draw.sample(fresh, min(count, len(fresh)))
     others = sorted(set(possible).difference(fresh))
     chosen += draw.sample(others, min(count - len(chosen), len(others)))
-    left_out = pl.col("participant").is_in(list(chosen))
-    people = content.participants.with_columns(excluded=pl.col("excluded") | left_out)
-    return replace(content, participants=people), tuple(chosen)
+    return _leaving_out(content, chosen), tuple(chosen)
+
+
+def _leaving_out(content: Consultation, people: Collection[str]) -> Consultation:
+    """The consultation in which these people do not count."""
+    left_out = pl.col("excluded") | pl.col("participant").is_in(list(people))
+    return replace(content, participants=content.participants.with_columns(excluded=left_out))

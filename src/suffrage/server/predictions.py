@@ -20,7 +20,7 @@ from suffrage.server.store import stored_predictions
 from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.contents import to_consultation
 from suffrage.server.store.database import Store
-from suffrage.server.store.stored_results import step_so_far
+from suffrage.server.store.stored_results import acts_so_far, step_so_far
 
 if TYPE_CHECKING:
     # Loads the packages that ask models, which the pages do without.
@@ -80,6 +80,7 @@ def compare_predictions(store: Store, what: StoredConsultation) -> None:
         return
     from suffrage.evaluate.recorded_predictions import PredictedVotes
 
+    known = acts_so_far(store, what.id).acts
     content = to_consultation(store, what.slug)
     excluded = pl.col("excluded") | pl.col("participant").is_in(list(step.left_out))
     content = replace(content, participants=content.participants.with_columns(excluded=excluded))
@@ -89,7 +90,7 @@ def compare_predictions(store: Store, what: StoredConsultation) -> None:
             stored_predictions.predicted_content(store, what.id, hash)
         )
         score = _score(said, content, least)
-        stored_predictions.save_score(store, what.id, hash, step.version, score)
+        stored_predictions.save_score(store, what.id, hash, step.version, score, known)
 
 
 def shown_predictions(store: Store, what: StoredConsultation, step: int) -> dict[str, Any]:

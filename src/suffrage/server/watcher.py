@@ -16,12 +16,14 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from suffrage import __version__
-from suffrage.consult.groups.group_names import remembered
+from suffrage.consult.consultation import Consultation
+from suffrage.consult.groups.group_names import KnownGroup, remembered
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.errors import SuffrageError
 from suffrage.server.consultation_results import (
@@ -29,6 +31,7 @@ from suffrage.server.consultation_results import (
     ConsultationResults,
     find_results,
     is_next_step,
+    without_people,
     without_some,
 )
 from suffrage.server.organisers_results import organisers_results
@@ -36,20 +39,26 @@ from suffrage.server.participants_results import participants_results
 from suffrage.server.predictions import compare_predictions
 from suffrage.server.store.consultations import StoredConsultation, list_consultations
 from suffrage.server.store.contents import to_consultation
-from suffrage.server.store.database import Store, open_store
+from suffrage.server.store.database import Store, now, open_store
 from suffrage.server.store.faults import SENTENCES, fault_of
 from suffrage.server.store.known_groups import stored_groups
 from suffrage.server.store.leadership import Leadership
 from suffrage.server.store.result_steps import (
+    Departures,
     StepSoFar,
     nothing_shown,
     somebody_was_left_out,
+    somebody_withdrew,
+    without_statements,
 )
 from suffrage.server.store.stored_results import (
+    ActsSoFar,
     ResultsToSave,
+    RowsToSave,
     StoredResults,
     acts_known,
     acts_so_far,
+    made_ready,
     save_results,
     step_so_far,
 )
@@ -62,20 +71,27 @@ REST = 4.0
 # After a failure, so that a fault does not fill the log.
 AFTER_FAILURE = 30.0
 LOOK_EVERY = 0.5
+# How often results are counted again, without those who have withdrawn meanwhile, before the
+# transaction that stores them.
+COUNTED_AGAIN = 3
 # Seconds between two looks of those who would take over.
 AFTER_LEADER = 2.0
 WATCHED = "SUFFRAGE_WATCHED_STORE"
 
 
 def is_due(store: Store, consultation: StoredConsultation) -> bool:
-    """Whether something came after the last results. Archived ones are computed once."""
+    """Whether something came after the last results.
+
+    Those of an archived consultation are computed once, and again after a withdrawal.
+    """
     known = acts_known(store, consultation.id)
     if known is None:
         return True
     if consultation.phase == "archived":
-        return False
-    now = acts_so_far(store, consultation.id)
-    return now.event_id > known.event_id or now.acts > known.acts
+        with store.read() as c:
+            return somebody_withdrew(c, consultation.id, known.acts)
+    newest = acts_so_far(store, consultation.id)
+    return newest.event_id > known.event_id or newest.acts > known.acts
 
 
 def recompute(
@@ -86,93 +102,162 @@ def recompute(
 ) -> StoredResults:
     """Find the groups in what is there now, and save what each audience sees of them.
 
+    People may withdraw meanwhile, in a large consultation during every computation. To begin again
+    each time would then never end. So everything is counted again without them, in the groups that
+    were found, which is quick. The next computation finds the groups without their votes too.
+
     Returns
     -------
     StoredResults
         What organisers see.
     """
-    while True:
-        made = _compute(store, consultation, settings or GroupSettings(), resamples)
-        # Nothing is stored when somebody withdrew while it was computed.
-        if made is not None:
-            store.forget_deleted()
-            return made
+    began = time.perf_counter()
+    computed = _compute(store, consultation, settings or GroupSettings(), resamples)
+    make = lru_cache(maxsize=1)(computed.rows)
+    for _ in range(COUNTED_AGAIN):
+        # While votes and withdrawals go on, so that there is hardly ever work within the
+        # transaction, where they wait for it.
+        made_ready(store, consultation.id, computed.known, make)
+    how = {**vars(computed.settings), "resamples": resamples}
+    made = save_results(
+        store,
+        consultation.id,
+        computed.known,
+        {**how, "seconds": round(time.perf_counter() - began, 3)},
+        __version__,
+        make,
+    )
+    store.forget_deleted()
+    return made
 
 
 def _compute(
     store: Store, consultation: StoredConsultation, settings: GroupSettings, resamples: int
-) -> StoredResults | None:
-    began = time.perf_counter()
+) -> _Computed:
     # Read before the votes: a vote that comes between is counted as behind, never as known.
     known = acts_so_far(store, consultation.id)
     with store.read() as c:
         groups = stored_groups(c, consultation.id)
     before = step_so_far(store, consultation.id)
     content = to_consultation(store, consultation.slug)
+    read = now()
     found = find_results(content, settings, resamples, groups)
     with store.read() as c:
         moved = before.version is not None and somebody_was_left_out(
             c, consultation.id, before.acts
         )
-    everybody = step = ResultsToSave(found.people, found.votes, organisers_results(found))
-    renewed = consultation.phase in ("open", "closed")
-    due = renewed and is_next_step(found.people, before.people, consultation.settings)
-    if before.withdrawn or (moved and due):
-        others = consultation.settings.batch - 1
-        some, left_out = without_some(content, others, before.left_out, random.SystemRandom())
+    computed = _Computed(consultation, settings, known, read, groups, found, moved)
+    if before.must_go or (moved and computed.is_due(found, before)):
+        some, left_out = computed.without_some(found.content, before)
         fewer = find_results(some, settings, resamples, groups)
-        step = _step_without_some(consultation, fewer, found.people, left_out)
-        if not before.withdrawn and fewer.people < consultation.settings.least_people:
-            step = everybody  # the step that they see now stays
-    elif renewed and not moved:
-        told = _for_participants(found, found.people)
-        everybody = step = replace(everybody, participants=told)
-
-    def is_step(so_far: StepSoFar) -> bool:
-        if so_far.withdrawn:
-            return True
-        return step.participants is not None and (
-            is_next_step(found.people, so_far.people, consultation.settings)
-        )
-
-    how = {**vars(settings), "resamples": resamples}
-    return save_results(
-        store,
-        consultation.id,
-        known,
-        {**how, "seconds": round(time.perf_counter() - began, 3)},
-        __version__,
-        everybody,
-        step,
-        is_step,
-        remembered(found.analysis.groups, groups) if found.analysis else (),
-    )
+        return replace(computed, fewer=fewer, left_out=left_out)
+    return computed
 
 
-def _step_without_some(
-    consultation: StoredConsultation,
-    fewer: ConsultationResults,
-    people: int,
-    left_out: tuple[str, ...],
-) -> ResultsToSave:
-    """Return what a step shows that leaves several people out. people: how many there are."""
-    told = None
-    if fewer.people >= consultation.settings.least_people:
-        told = _for_participants(fewer, people, left_out)
-    if told is None:
-        # The step after the one that went away must still differ from it by several people.
-        return ResultsToSave(fewer.people, fewer.votes, None, nothing_shown(people))
-    return ResultsToSave(fewer.people, fewer.votes, organisers_results(fewer), told)
+@dataclass(frozen=True, eq=False)
+class _Computed:
+    """What was found in the votes at one moment, before it is known who withdrew since."""
 
+    consultation: StoredConsultation
+    settings: GroupSettings
+    # How far votes and acts had come before the votes were read.
+    known: ActsSoFar
+    # When the votes had been read, in milliseconds since 1970.
+    read: int
+    # The groups as they were found before.
+    groups: Sequence[KnownGroup]
+    found: ConsultationResults
+    # Whether organisers left somebody out, or counted them again, after the step before.
+    moved: bool
+    # The same of several people fewer, and who they are; None where that was not needed then.
+    fewer: ConsultationResults | None = None
+    left_out: tuple[str, ...] = ()
 
-def _for_participants(
-    found: ConsultationResults, counted_from: int, left_out: tuple[str, ...] = ()
-) -> dict[str, Any] | None:
-    """What participants see, with what the next step needs; None where there are no groups."""
-    if found.analysis is None:
-        return None
-    told = participants_results(found.content, found.analysis)
-    return {**told, "counted_from": counted_from, "left_out": list(left_out)}
+    def is_due(self, found: ConsultationResults, so_far: StepSoFar) -> bool:
+        """Whether enough people came or went since a step."""
+        renewed = self.consultation.phase in ("open", "closed")
+        return renewed and is_next_step(found.people, so_far.people, self.consultation.settings)
+
+    def without_some(
+        self, content: Consultation, so_far: StepSoFar
+    ) -> tuple[Consultation, tuple[str, ...]]:
+        """Leave so many out that a step without one more differs by several people."""
+        others = self.consultation.settings.batch - 1
+        return without_some(content, others, so_far.left_out, random.SystemRandom())
+
+    def rows(self, gone: Departures, so_far: StepSoFar) -> RowsToSave:
+        """Return what to save when these people have gone and this step is the newest."""
+        found = self.found
+        if gone.people:
+            found = without_people(found, gone.people, self.settings)
+        taken_back = self._taken_back(gone)
+
+        def saved(of: ConsultationResults, told: Mapping[str, Any] | None) -> ResultsToSave:
+            seen = None if told and told.get("nothing") else organisers_results(of)
+            return ResultsToSave(
+                of.people,
+                of.votes,
+                without_statements(seen, taken_back),
+                without_statements(told, taken_back),
+            )
+
+        shown, told = self._step(found, gone, so_far)
+        everybody = saved(found, told if shown is found else None)
+        step = None if told is None else everybody if shown is found else saved(shown, told)
+        groups = remembered(found.analysis.groups, self.groups) if found.analysis else ()
+        return RowsToSave(everybody, step, groups)
+
+    def _step(
+        self, found: ConsultationResults, gone: Departures, so_far: StepSoFar
+    ) -> tuple[ConsultationResults, dict[str, Any] | None]:
+        """Return whose results the next step has, and what it shows; None where the last one stays.
+
+        found: results of everybody who has not gone.
+        """
+        due, left_out = self.is_due(found, so_far), self.left_out
+        overtaken = found.people < self.found.people
+        if not (so_far.must_go or (self.moved and due)):
+            return found, self._told(found, found.people, (), overtaken) if due else None
+        if self.fewer is None:
+            # It was not known yet that this would be needed.
+            _, left_out = self.without_some(found.content, so_far)
+            fewer, overtaken = without_people(found, left_out, self.settings), True
+        else:
+            left_out = tuple(id for id in left_out if id not in gone.people)
+            fewer = without_people(self.fewer, gone.people, self.settings)
+        # A step that replaces an overtaken one is not replaced again for the same reason: who comes
+        # and goes during each computation would otherwise have results renewed without end.
+        overtaken = overtaken and (so_far.withdrawn > 0 or not so_far.overtaken)
+        told = None
+        if fewer.people >= self.consultation.settings.least_people:
+            told = self._told(fewer, found.people, left_out, overtaken)
+        if told is None and so_far.must_go:
+            # The step after the one that goes must still differ from it by several people.
+            told = nothing_shown(found.people)
+        return fewer, told
+
+    def _told(
+        self,
+        found: ConsultationResults,
+        counted_from: int,
+        left_out: tuple[str, ...],
+        overtaken: bool,
+    ) -> dict[str, Any] | None:
+        """What participants see, with what the next step needs; None where there are no groups."""
+        if found.analysis is None:
+            return None
+        return {
+            **participants_results(found.content, found.analysis),
+            "counted_from": counted_from,
+            "left_out": list(left_out),
+            "overtaken": overtaken,
+            "read": self.read,
+        }
+
+    def _taken_back(self, gone: Departures) -> frozenset[str]:
+        """The statements that went with people who have gone."""
+        written = self.found.content.statements.select("statement", "author").iter_rows()
+        return frozenset(id for id, author in written if author in gone.with_texts)
 
 
 def watch(

@@ -6,9 +6,11 @@ from sqlalchemy import update
 
 from suffrage.errors import InputError
 from suffrage.server.store import consultations
-from suffrage.server.store.background_work import find_work, start_work
+from suffrage.server.store.background_work import MOST_TRIES, find_work, start_work
 from suffrage.server.store.database import Store
 from suffrage.server.store.database_schema import background_work
+from suffrage.server.store.withdrawals import withdraw_participant
+from tests.server.site import consultation, crowd
 
 
 def test_work_is_done_once_at_a_time_and_its_last_outcome_is_kept(store: Store) -> None:
@@ -31,6 +33,24 @@ def test_work_is_done_once_at_a_time_and_its_last_outcome_is_kept(store: Store) 
     assert again is not None
     again.join(60)
     assert find_work(store, id, "groups").outcome == 6  # type: ignore[union-attr]
+
+
+def test_work_that_people_withdraw_from_each_time_ends_and_keeps_nothing(store: Store) -> None:
+    what = consultation(store)
+    ids = crowd(store, what, 5)
+    tries: list[int] = []
+
+    def overtaken() -> int:
+        tries.append(1)
+        withdraw_participant(store, what.id, ids[len(tries)])
+        return len(ids)
+
+    thread = start_work(store, what.id, "principles", overtaken)
+    assert thread is not None
+    thread.join(60)
+    work = find_work(store, what.id, "principles")
+    assert work is not None and work.outcome is None and "stopped" in str(work.error)
+    assert len(tries) == MOST_TRIES
 
 
 def test_a_mistake_is_kept_with_what_it_names_and_silence_means_that_it_stopped(

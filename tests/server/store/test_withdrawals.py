@@ -18,7 +18,9 @@ from suffrage.server.store import consultations, participants, statements
 from suffrage.server.store import database_schema as schema
 from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import Store
+from suffrage.server.store.known_groups import current_numbers
 from suffrage.server.store.participants import Scopes
+from suffrage.server.store.result_steps import newest_step
 from suffrage.server.store.stored_results import Audience, StoredResults, newest_results
 from suffrage.server.store.withdrawals import withdraw_participant
 from suffrage.server.watcher import is_due
@@ -185,6 +187,148 @@ def test_who_withdraws_while_results_are_computed_is_not_in_them(
     assert calls[0] == PEOPLE + 6  # they were read before the withdrawal
     assert voters(seen(store, what, "organisers")) == {PEOPLE + 5}
     assert voters(seen(store, what, "viewers")) == {PEOPLE + 1}
+
+
+@pytest.mark.slow
+def test_results_are_renewed_though_somebody_withdraws_during_each_computation(
+    store: Store, what: StoredConsultation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    gone = ids[:1]
+    withdraw_participant(store, what.id, ids[0])
+    find = consultation_results.find_results
+
+    def overtaken(*given: Any) -> Any:
+        found = find(*given)
+        gone.append(ids[len(gone)])
+        withdraw_participant(store, what.id, gone[-1])
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watcher, "find_results", overtaken)
+        for _ in range(2):
+            before = seen(store, what, "participants")
+            recompute(store, what)
+            after = seen(store, what, "participants")
+            assert after.version > before.version
+            # Each computation finds groups twice: of everybody, and of four people fewer.
+            assert voters(seen(store, what, "organisers")) == {PEOPLE - len(gone)}
+            assert voters(seen(store, what, "viewers")) == {after.people}
+            stored = json.dumps(everything_stored(store), default=str)
+            assert not any(id in stored for id in gone)
+            with store.read() as c:
+                assert not set(current_numbers(c, what.id)) & set(gone)
+                step = newest_step(c, what.id)
+            # Of the four who are left out, one or two may have gone too.
+            assert after.people == PEOPLE - len(gone) - len(step.left_out) and step.overtaken
+    # The groups were found with their votes, so they are found again once nobody leaves.
+    assert len(gone) == 5 and is_due(store, what)
+    recompute(store, what)
+    assert seen(store, what, "participants").people == PEOPLE - 5 - 4
+    with store.read() as c:
+        assert not newest_step(c, what.id).must_go
+
+
+@pytest.mark.slow
+def test_who_withdraws_at_the_last_moment_before_results_are_stored_is_not_in_them(
+    store: Store, what: StoredConsultation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    crowd(store, what, 5, seed=5)
+    ready, gone = watcher.made_ready, list[str]()
+
+    def late(*given: Any) -> None:
+        ready(*given)
+        gone.append(ids[len(gone)])
+        withdraw_participant(store, what.id, gone[-1])
+
+    monkeypatch.setattr(watcher, "made_ready", late)
+    recompute(store, what)
+    left = PEOPLE + 5 - len(gone)
+    assert len(gone) == watcher.COUNTED_AGAIN and voters(seen(store, what, "organisers")) == {left}
+    # Nobody knew at the start that four people would have to be left out.
+    assert seen(store, what, "participants").people == left - 4
+
+
+@pytest.mark.slow
+def test_who_comes_back_and_leaves_during_each_computation_renews_results_twice_at_most(
+    store: Store, what: StoredConsultation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    find = consultation_results.find_results
+
+    def consent(take_part: bool) -> None:
+        participants.give_consent(store, what.id, ids[0], Scopes(take_part=take_part), "t")
+
+    def overtaken(*given: Any) -> Any:
+        consent(False)
+        found = find(*given)
+        consent(True)
+        return found
+
+    monkeypatch.setattr(watcher, "find_results", overtaken)
+    versions = []
+    for _ in range(4):
+        recompute(store, what)
+        versions.append(seen(store, what, "viewers").version)
+    assert versions[0] < versions[1] == versions[2] == versions[3]
+    assert voters(seen(store, what, "organisers")) == {PEOPLE - 1}
+
+
+@pytest.mark.slow
+def test_words_that_are_taken_back_while_results_are_computed_are_not_in_them(
+    store: Store, what: StoredConsultation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    with store.write() as c:
+        c.execute(schema.participant.update().values(takes_part=True))
+    wrote = [
+        statements.propose_statement(store, what.id, id, f"Only I say {word}", "en").id
+        for id, word in ((ids[0], "zanzibar"), (ids[1], "quokka"))
+    ]
+    statements.moderate_statements(store, what.id, wrote, "accepted", "ok", None)
+    for other in ids[2:]:
+        acts.vote(store, what.id, other, wrote[0], 1)
+    find = consultation_results.find_results
+
+    def overtaken(*given: Any) -> Any:
+        found = find(*given)
+        withdraw_participant(store, what.id, ids[0])
+        withdraw_participant(store, what.id, ids[1], keep_statements=True)
+        return found
+
+    monkeypatch.setattr(watcher, "find_results", overtaken)
+    recompute(store, what)
+    stored = json.dumps(everything_stored(store), default=str)
+    assert "zanzibar" not in stored and "quokka" in stored
+    assert seen(store, what, "participants").people == PEOPLE - 2
+
+
+@pytest.mark.slow
+def test_results_of_an_archived_consultation_are_found_again_after_a_withdrawal_meanwhile(
+    store: Store, what: StoredConsultation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    consultations.set_phase(store, what.id, "archived", "tests")
+    archived = consultations.find_consultation(store, what.slug)
+    withdraw_participant(store, what.id, ids[0])
+    find = consultation_results.find_results
+    leaving = iter(ids[1:2])
+
+    def overtaken(*given: Any) -> Any:
+        for id in leaving:
+            withdraw_participant(store, what.id, id)
+        return find(*given)
+
+    monkeypatch.setattr(watcher, "find_results", overtaken)
+    recompute(store, archived)
+    assert is_due(store, archived)
+    recompute(store, archived)
+    assert voters(seen(store, what, "organisers")) == {PEOPLE - 2} and not is_due(store, archived)
 
 
 @pytest.mark.slow

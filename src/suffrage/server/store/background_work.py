@@ -27,6 +27,9 @@ WorkKind = Literal["groups", "principles"]
 # Seconds between two signs of life, and without one after which work counts as stopped.
 SIGN_EVERY = 5.0
 SILENCE = 60.0
+# How often work is done again because somebody withdrew meanwhile. People may do so during each
+# try, and then the work would never end.
+MOST_TRIES = 3
 STOPPED = InputError("the work stopped before it was finished. Start it again.")
 log = logging.getLogger("suffrage.consult")
 
@@ -103,17 +106,19 @@ def start_work(
 def _work(
     store: Store, consultation_id: str, kind: WorkKind, work: Callable[[], Any], done: Event
 ) -> None:
-    kept = False
     try:
-        while not kept:
+        for left in reversed(range(MOST_TRIES)):
             before = acts_so_far(store, consultation_id).acts
             end = {**_done(work), "ended": now()}
             with store.write() as c:
                 # As with results: what counts somebody who withdrew meanwhile is never kept.
-                kept = end["outcome"] is None or not somebody_withdrew(c, consultation_id, before)
-                if kept:
-                    of = _of(consultation_id, kind)
-                    c.execute(update(background_work).where(*of).values(**end))
+                if end["outcome"] is not None and somebody_withdrew(c, consultation_id, before):
+                    if left:
+                        continue
+                    end |= _stopped()
+                of = _of(consultation_id, kind)
+                c.execute(update(background_work).where(*of).values(**end))
+                return
     except Exception as error:
         # It counts as stopped once there are no more signs of life.
         log.error("%s could not be kept: %s", kind, trace_of(error))
@@ -130,7 +135,11 @@ def _done(work: Callable[[], Any]) -> dict[str, Any]:
         return {"outcome": None, "problem": {"message": error.message, "values": values}}
     except Exception as error:
         log.error("work in the background failed\n%s", trace_of(error))
-        return {"outcome": None, "problem": {"message": STOPPED.message, "values": {}}}
+        return _stopped()
+
+
+def _stopped() -> dict[str, Any]:
+    return {"outcome": None, "problem": {"message": STOPPED.message, "values": {}}}
 
 
 def _give_signs(store: Store, consultation_id: str, kind: WorkKind, done: Event) -> None:

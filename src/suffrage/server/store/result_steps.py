@@ -36,6 +36,23 @@ class StepSoFar:
     version: int | None = None
     # The last entry of the audit log that it surely knows.
     acts: int = 0
+    # Whether people withdrew while it was computed. It does not count them, but the groups were
+    # found with their votes, so the next computation replaces it.
+    overtaken: bool = False
+
+    @property
+    def must_go(self) -> bool:
+        """Whether the next computation replaces it, however few people came since."""
+        return self.withdrawn > 0 or self.overtaken
+
+
+@dataclass(frozen=True)
+class Departures:
+    """Who withdrew after some entry of the audit log, also those who have come back since."""
+
+    people: frozenset[str] = frozenset()
+    # Those of them whose statements went with them.
+    with_texts: frozenset[str] = frozenset()
 
 
 def nothing_shown(counted_from: int) -> dict[str, Any]:
@@ -61,10 +78,10 @@ def mark_withdrawal(
 ) -> None:
     """Delete results that count somebody who withdraws, and mark those that participants see.
 
-    The step that participants see stays until the next computation replaces it, within seconds:
-    if it went away, everybody who withdraws could take the results from all others. A step that
-    does not count this person is not replaced: who could have results renewed as often as they
-    like would see from which people are left out, now these and now those, what all of them said.
+    The step that participants see stays until the next computation replaces it: if it went away,
+    everybody who withdraws could take the results from all others. A step that does not count this
+    person is not replaced: who could have results renewed as often as they like would see from
+    which people are left out, now these and now those, what all of them said.
 
     Call it before anything of the person's is deleted or changed.
 
@@ -87,9 +104,10 @@ def mark_withdrawal(
         return
     version, seen = row.version, _step(row)
     c.execute(delete(results).where(of, results.c.version != version))
-    result = _without(row.participants_results, frozenset(texts))
+    result = without_statements(row.participants_results, texts)
+    read = int(result.get("read", row.created))
     if result == row.participants_results and not _is_counted(
-        c, consultation_id, participant_id, row.created
+        c, consultation_id, participant_id, read
     ):
         return
     left_out = [id for id in seen.left_out if id != participant_id]
@@ -102,7 +120,7 @@ def mark_withdrawal(
 
 
 def _is_counted(c: Connection, consultation_id: str, participant_id: str, before: int) -> bool:
-    """Whether results of some moment may count a person who takes part now."""
+    """Whether results of votes that were read at a moment may count a person who takes part now."""
 
     def has_any(table: Any, at: Any) -> bool:
         of = table.c.consultation_id == consultation_id, table.c.participant_id == participant_id
@@ -128,23 +146,44 @@ def _is_counted(c: Connection, consultation_id: str, participant_id: str, before
     return True
 
 
-def _without(told: Any, statements: frozenset[str]) -> Any:
+def without_statements(told: Any, statements: Collection[str]) -> Any:
     """Return results without some statements, in every list of statements or of their ids."""
+    if not statements:
+        return told
     if isinstance(told, Mapping):
         return {
             # The plane's statements have a place each in other lists, and no text.
-            key: value if key == "plane" else _without(value, statements)
+            key: value if key == "plane" else without_statements(value, statements)
             for key, value in told.items()
         }
     if isinstance(told, list):
-        ids = (one.get("id") if isinstance(one, Mapping) else one for one in told)
-        pairs = zip(told, ids, strict=True)
-        return [
-            _without(one, statements)
-            for one, id in pairs
-            if not (isinstance(id, str) and id in statements)
-        ]
+        return [without_statements(one, statements) for one in told if _id(one) not in statements]
     return told
+
+
+def _id(one: Any) -> str:
+    """The id of a statement in a list, "" for anything else."""
+    if isinstance(one, Mapping):
+        one = one.get("id", one.get("statement"))
+    return one if isinstance(one, str) else ""
+
+
+def departures(c: Connection, consultation_id: str, after: int) -> Departures:
+    """Return who withdrew after the entry of the audit log with number `after`."""
+    query = select(audit.c.object, audit.c.action, audit.c.detail).where(
+        audit.c.chain == consultation_id,
+        audit.c.number > after,
+        audit.c.action.in_(WITHDRAWALS),
+    )
+    rows = c.execute(query).all()
+    return Departures(
+        frozenset(row.object for row in rows),
+        frozenset(
+            row.object
+            for row in rows
+            if row.action == "participant.withdraw" and not row.detail.get("kept")
+        ),
+    )
 
 
 def somebody_withdrew(c: Connection, consultation_id: str, after: int) -> bool:
@@ -190,4 +229,5 @@ def _step(row: Any) -> StepSoFar:
         tuple(result.get("left_out", ())),
         int(row.version),
         int(row.acts),
+        bool(result.get("overtaken")),
     )

@@ -16,6 +16,7 @@ from suffrage.errors import InputError
 from suffrage.server.store import audit
 from suffrage.server.store.database import Store
 from suffrage.server.store.database_schema import prediction
+from suffrage.server.store.result_steps import lock_results, somebody_withdrew
 
 # The command that writes such a file.
 COMMAND = "suffrage consult predict"
@@ -114,10 +115,17 @@ def not_scored_at(store: Store, consultation_id: str, step: int) -> list[str]:
 
 
 def save_score(
-    store: Store, consultation_id: str, hash: str, step: int, score: Mapping[str, Any]
+    store: Store, consultation_id: str, hash: str, step: int, score: Mapping[str, Any], known: int
 ) -> None:
-    """Keep how predictions compare with the votes of a step."""
+    """Keep how predictions compare with the votes of a step.
+
+    Nothing is kept where somebody withdrew after entry `known` of the audit log, because the score
+    may count them.
+    """
     with store.write() as c:
+        lock_results(c, consultation_id)
+        if somebody_withdrew(c, consultation_id, known):
+            return
         c.execute(
             update(prediction)
             .where(prediction.c.consultation_id == consultation_id, prediction.c.hash == hash)

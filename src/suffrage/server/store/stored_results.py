@@ -7,7 +7,7 @@ and the next computation replaces the step (`result_steps.py`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,10 +18,11 @@ from suffrage.server.store.database import Store, now
 from suffrage.server.store.database_schema import audit, consultation, results
 from suffrage.server.store.known_groups import store_groups
 from suffrage.server.store.result_steps import (
+    Departures,
     StepSoFar,
+    departures,
     lock_results,
     newest_step,
-    somebody_withdrew,
 )
 from suffrage.server.store.stored_votes import last_vote_event
 
@@ -75,6 +76,23 @@ class ResultsToSave:
     participants: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class RowsToSave:
+    """What one computation changes."""
+
+    # Of everybody who counts.
+    found: ResultsToSave
+    # What the next step shows: the same, or less where somebody withdrew. None where the step that
+    # participants see now stays.
+    step: ResultsToSave | None
+    # What is known of the groups now, if they were found.
+    groups: Sequence[KnownGroup] = ()
+
+
+# From who withdrew since the votes were read, and the step that participants see now.
+MakeRows = Callable[[Departures, StepSoFar], RowsToSave]
+
+
 def step_so_far(store: Store, consultation_id: str) -> StepSoFar:
     """Return how the results that participants see now were made."""
     with store.read() as c:
@@ -87,46 +105,38 @@ def save_results(
     known: ActsSoFar,
     settings: Mapping[str, Any],
     code_version: str,
-    found: ResultsToSave,
-    step: ResultsToSave,
-    is_next_step: Callable[[StepSoFar], bool],
-    groups: Iterable[KnownGroup] = (),
-) -> StoredResults | None:
+    make: MakeRows,
+) -> StoredResults:
     """Store the next version, and delete those that nobody sees any more.
 
     Parameters
     ----------
-    found : ResultsToSave
-        Of everybody who counts.
-    step : ResultsToSave
-        What the next step shows; the same, unless somebody withdrew.
-    is_next_step : callable
-        Whether it is a step, from the one they see now. It is asked within the transaction: of two
-        computations at once the second sees what the first stored.
-    groups : iterable of KnownGroup
-        What is known of the groups now, if they were found.
+    known : ActsSoFar
+        How far votes and acts had come before the votes were read.
+    make : callable
+        Returns what to store. It is asked within the transaction, while nobody can withdraw: what
+        is stored counts nobody who withdrew before, and of two computations at once the second
+        sees what the first stored. So it must be quick; `made_ready` has it do its work before.
 
     Returns
     -------
-    StoredResults or None
-        What organisers see; None where somebody withdrew after the votes were read, so that nothing
-        was stored.
+    StoredResults
+        What organisers see.
     """
     of = results.c.consultation_id == consultation_id
     with store.write() as c:
         lock_results(c, consultation_id)
-        if somebody_withdrew(c, consultation_id, known.acts):
-            return None
         so_far = newest_step(c, consultation_id)
+        new = make(departures(c, consultation_id, known.acts), so_far)
         kept = [] if so_far.version is None else [so_far.version]
         version = int(c.scalar(select(func.max(results.c.version)).where(of)) or 0)
-        rows: list[tuple[ResultsToSave, Mapping[str, Any] | None]] = [(found, None)]
-        if is_next_step(so_far):
+        rows: list[tuple[ResultsToSave, Mapping[str, Any] | None]] = [(new.found, None)]
+        if new.step is not None:
             kept = []
-            if step is found and step.participants is not None:
-                rows = [(found, step.participants)]
-            elif step.participants is not None:
-                rows.insert(0, (step, step.participants))
+            if new.step is not new.found:
+                rows.insert(0, (new.step, new.step.participants))
+            else:
+                rows = [(new.found, new.found.participants)]
         for what, for_participants in rows:
             version += 1
             kept.append(version)
@@ -150,9 +160,20 @@ def save_results(
                 )
             )
         c.execute(delete(results).where(of, results.c.version.not_in(kept)))
-        if groups := list(groups):
-            store_groups(c, consultation_id, groups)
+        if new.groups:
+            store_groups(c, consultation_id, new.groups)
     return made
+
+
+def made_ready(store: Store, consultation_id: str, known: ActsSoFar, make: MakeRows) -> None:
+    """Ask for what would be stored now, outside of any transaction that others wait for.
+
+    make: as for `save_results`; it must remember its last answer.
+    """
+    with store.read() as c:
+        gone = departures(c, consultation_id, known.acts)
+        so_far = newest_step(c, consultation_id)
+    make(gone, so_far)
 
 
 def newest_results(store: Store, consultation_id: str, audience: Audience) -> StoredResults | None:

@@ -89,7 +89,7 @@ def withdraw_participant(
 
 
 _EMPTIED: dict[str, Any] = {
-    **dict.fromkeys(("return_hash", "invitation_id", "weight", "exclusion_reason")),
+    **dict.fromkeys(("return_hash", "invitation_id", "weight", "excluded_at", "exclusion_reason")),
     **dict.fromkeys(("takes_part", "consent_votes", "consent_texts", "consent_training"), False),
     "acts": 0,
 }
