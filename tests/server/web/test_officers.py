@@ -334,7 +334,9 @@ def test_people_are_invited_by_mail_reminded_and_forgotten_when_they_join(
             str(row).encode() for row in invitation_mail.list_mails(store, id).values()
         )
         # Bo is reminded with the same link, and revoked.
-        visitor.post("/invitations", what="remind")
+        reminded = visitor.post("/invitations", what="remind")
+        # Who takes no mail is not reminded of what never came.
+        assert reminded.headers["location"].endswith("done=reminded&count=1")
         assert send() == 1
         assert str(mails[-1]["Subject"]).startswith("Reminder:")
         first, last = (

@@ -70,7 +70,7 @@ def _invitations(desk: Desk) -> Response:
         "invited": figures.invitations_by_stratum(desk.store, desk.id),
         "waiting": sum(mail.due is not None for mail in mails),
         "failed": sum(mail.due is None and bool(mail.failed) for mail in mails),
-        "to_remind": sum(mail.due is None and mail.sent > 0 for mail in mails),
+        "to_remind": len(_to_remind(rows)),
         "mail": desk.request.app.state.settings.mail,
         "languages": desk.language_pairs(),
         "may": desk.may("manage"),
@@ -82,6 +82,15 @@ def _rows(desk: Desk) -> list[_Row]:
     mails = invitation_mail.list_mails(desk.store, desk.id)
     found = invitations.list_invitations(desk.store, desk.id)
     return [_Row(one, _state(one), mails.get(one.id)) for one in reversed(found)]
+
+
+def _to_remind(rows: list[_Row]) -> list[str]:
+    """The invitations that were sent, can still be used and do not wait to be sent again."""
+    return [
+        row.mail.invitation_id
+        for row in rows
+        if row.mail and row.state == "open" and row.mail.due is None and row.mail.sent > 0
+    ]
 
 
 def _state(one: Invitation) -> str:
@@ -107,13 +116,14 @@ def _act(desk: Desk, sent: Sent) -> str | Response:
         mail = invitation_mail.list_mails(desk.store, desk.id).get(sent.get("id"))
         if mail is None:
             raise NotFoundError("the address of this invitation is not kept any more.")
+        _require_open(desk)
         kind: MailKind = "reminder" if mail.sent else "invitation"
         ids = [mail.invitation_id]
         invitation_mail.send_again(desk.store, desk.id, kind, me, ids)
         return "done=resent"
     if what == "remind":
         _require_open(desk)
-        ids = [row.mail.invitation_id for row in _rows(desk) if row.mail and row.state == "open"]
+        ids = _to_remind(_rows(desk))
         count = invitation_mail.send_again(desk.store, desk.id, "reminder", me, ids)
         return urlencode({"done": "reminded", "count": count})
     raise InputError("this form is not known; load the page again.")
