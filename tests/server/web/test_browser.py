@@ -380,6 +380,8 @@ def test_pages_of_no_consultation_are_in_the_language_that_the_browser_asks_for(
         page = made.browser().get("/admin/login", headers=asks).text
         shown = "en" if language.for_participants_only else code
         assert f'<html lang="{shown}"' in page
+        told = f'<p class="notice" lang="{code}" dir="{language.direction}">'
+        assert (told in page) == language.for_participants_only
 
 
 def test_help_leads_to_whom_to_ask(tmp_path: Path) -> None:

@@ -560,6 +560,12 @@ def test_the_language_of_the_pages_is_chosen_there_and_a_draft_says_so(office: O
     assert '<span lang="en" dir="ltr">Draft translation' in page
     told = visitor.post("/statements", 422, all="accepted").text
     assert "Kāore he kōrero i kōwhiria" in told
+    # Whatever language the pages of participants are looked at in.
+    visitor.get("/settings/languages")
+    visitor.post("/settings/languages", language=["en", "es"], first="en")
+    for path in (f"{visitor.base}/preview?lang=es", "/c/demo?lang=es"):
+        assert '<html lang="es"' in visitor.http.get(path).text
+        assert '<html lang="mi"' in visitor.get("/participants")
     visitor.get("/admin/import")
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:

@@ -13,6 +13,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.lists import format_list
 from babel.numbers import format_decimal
+from markupsafe import Markup
 
 from suffrage.errors import InputError
 
@@ -59,6 +60,11 @@ class Language:
             return format_list(names, "standard", Locale.parse(self.code))
         except (UnknownLocaleError, ValueError):
             return ", ".join(names)
+
+    def listed_in_themselves(self, others: Sequence[Language]) -> Markup:
+        """Languages as people of this one list them, each with its own name, marked as such."""
+        name = Markup('<span lang="{}" dir="auto">{}</span>')
+        return Markup(self.listed([name.format(one.code, one.name) for one in others]))
 
     def told(self, error: InputError) -> tuple[str, str]:
         """What went wrong, with the language it is in: English where there is no translation."""

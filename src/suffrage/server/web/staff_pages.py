@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter
+from markupsafe import Markup, escape
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse
 
@@ -12,6 +13,7 @@ from suffrage.errors import InputError
 from suffrage.server.store import consultations, staff, staff_links, staff_sessions
 from suffrage.server.store.sign_in_tries import WaitError, list_refusals
 from suffrage.server.web import protection
+from suffrage.server.web.languages import N_, SOURCE
 from suffrage.server.web.organise.new_pages import may_make
 from suffrage.server.web.organise.words import Words
 from suffrage.server.web.rate_limits import TooManyError
@@ -27,18 +29,30 @@ from suffrage.server.web.visit import (
     spend,
     staff_languages,
     store_of,
+    unserved_language,
     with_visit,
 )
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 # The cookie of a browser in which a member has signed in.
 BROWSER = "browser"
+ONLY_IN = N_("Pages for organisers are in %(languages)s only.")
 
 
 @router.get("/login")
 def log_in_page(request: Request) -> HTMLResponse:
     """The form."""
-    return _page(request, "login.html")
+    return _page(request, "login.html", unserved=_unserved(request))
+
+
+def _unserved(request: Request) -> tuple[Markup, str] | None:
+    """What is said to somebody whose language these pages are not in, and the language it is in."""
+    wanted = unserved_language(request)
+    if wanted is None:
+        return None
+    names = wanted.listed_in_themselves(staff_languages(request))
+    said = wanted.translations.gettext(ONLY_IN)
+    return escape(said) % {"languages": names}, SOURCE if said == ONLY_IN else wanted.code
 
 
 @router.post("/login")

@@ -27,6 +27,8 @@ from suffrage.server.web.next_tasks import Drawing
 from suffrage.server.web.rate_limits import Limits, network
 
 LANGUAGE = "language"
+# Of organisers' pages, which are in fewer languages than those of participants.
+STAFF_LANGUAGE = "staff-language"
 STAFF = "staff"
 # The page of a member's own account.
 ACCOUNT = "/admin/account"
@@ -205,16 +207,29 @@ def choose_language(
 
     remembered: whether a choice that a cookie remembers counts.
     """
-    known = languages(request.app.state.settings.locales)
     codes = [one.code for one in languages_for(request, what)]
-    for code in (
-        request.query_params.get("lang"),
-        request.cookies.get(protection.cookie_name(request, LANGUAGE)) if remembered else None,
-        preferred(request.headers.get("accept-language", ""), codes),
-    ):
-        if code in codes:
-            return known[code]
-    return known[codes[0]]
+    known = languages(request.app.state.settings.locales)
+    return known[_wanted_of(request, codes, remembered) or codes[0]]
+
+
+def unserved_language(request: Request) -> Language | None:
+    """The language that a reader of organisers' pages wants, where they are not in it."""
+    known = languages(request.app.state.settings.locales)
+    wanted = _wanted_of(request, list(known))
+    return known[wanted] if wanted and known[wanted].for_participants_only else None
+
+
+def _wanted_of(request: Request, codes: list[str], remembered: bool = True) -> str | None:
+    """Which of these languages the reader chose here, or before, or else in the browser."""
+    cookies = (_language_cookie(request), LANGUAGE) if remembered else ()
+    chosen = [request.cookies.get(protection.cookie_name(request, name)) for name in cookies]
+    browser = preferred(request.headers.get("accept-language", ""), codes)
+    every = (request.query_params.get("lang"), *chosen, browser)
+    return next((code for code in every if code in codes), None)
+
+
+def _language_cookie(request: Request) -> str:
+    return STAFF_LANGUAGE if request.url.path.startswith("/admin") else LANGUAGE
 
 
 def visit(request: Request, slug: str) -> Visit:
@@ -329,8 +344,9 @@ def with_visit(request: Request, response: Response) -> Response:
     if getattr(request.state, "new_visit", False):
         protection.set_cookie(request, response, protection.VISIT, request.state.visit)
     wanted = request.query_params.get("lang")
-    if wanted and wanted in languages(request.app.state.settings.locales):
-        protection.set_cookie(request, response, LANGUAGE, wanted, YEAR)
+    passes = getattr(request.state, "language_passes", False)
+    if wanted and not passes and wanted in languages(request.app.state.settings.locales):
+        protection.set_cookie(request, response, _language_cookie(request), wanted, YEAR)
     return response
 
 

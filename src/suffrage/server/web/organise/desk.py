@@ -138,6 +138,7 @@ class Desk:
             str(stored) if sent is None else sent.get(name),
             problem,
             None if sent is None else tuple(sent.all(name)),
+            sent is not None and sent.file is not None,
         )
 
     def language_pairs(self) -> list[tuple[str, str]]:

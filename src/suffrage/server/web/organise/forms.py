@@ -115,6 +115,8 @@ class FieldView:
     problem: Problem | None
     # Of boxes and choices: every value that was sent; None where no form was sent.
     sent: tuple[str, ...] | None = None
+    # Whether a file was sent with the form, which the browser does not keep.
+    had_file: bool = False
 
     def ties(self, hint: object = "", about: str = "") -> Markup:
         """The attributes that tie the field to its hint, its problem and what it is about."""

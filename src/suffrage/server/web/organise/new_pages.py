@@ -110,7 +110,8 @@ class _Filled:
         if self.sent is None:
             return FieldView(field_id(form, name), name, str(stored), problem)
         value, every = self.sent.get(name), tuple(self.sent.all(name))
-        return FieldView(field_id(form, name), name, value, problem, every)
+        had_file = self.sent.file is not None
+        return FieldView(field_id(form, name), name, value, problem, every, had_file)
 
 
 def may_make(request: Request, member: Member) -> bool:

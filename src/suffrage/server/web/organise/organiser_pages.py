@@ -18,7 +18,7 @@ from suffrage.errors import InputError
 from suffrage.server import plot
 from suffrage.server.store import audit, invitations, participants, staff, statements, stored_votes
 from suffrage.server.store import shown_answers as answers
-from suffrage.server.store.consultations import Phase, set_phase
+from suffrage.server.store.consultations import Phase, says_who_asks, set_phase
 from suffrage.server.store.database import now
 from suffrage.server.store.statements import State
 from suffrage.server.watcher import recompute
@@ -450,7 +450,7 @@ def _to_do(desk: Desk) -> list[tuple[bool, str, str]]:
             desk._("Title and question"),
         ),
         (
-            bool(settings.organiser and settings.contact),
+            says_who_asks(settings),
             "/settings/texts",
             desk._("Who asks, and who to contact"),
         ),
@@ -466,6 +466,11 @@ def _to_do(desk: Desk) -> list[tuple[bool, str, str]]:
 def _set(desk: Desk, sent: Sent) -> str | Response:
     what, me = sent.get("what"), desk.member.id
     if what == "phase":
+        if sent.get("phase") == "open" and not says_who_asks(desk.about.settings):
+            raise InputError(
+                "people read who asks them before they consent: fill in “Who asks” and “Contact” "
+                "in “Title and texts” first."
+            )
         set_phase(desk.store, desk.id, cast(Phase, sent.get("phase")), me)
         return urlencode({"done": "phase"})
     raise InputError("this form is not known; load the page again.")

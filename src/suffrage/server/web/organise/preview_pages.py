@@ -17,6 +17,8 @@ def _preview(desk: Desk) -> Response:
     languages = offered(desk.request, desk.about)
     wanted = desk.query("lang")
     language = next((one for one in languages if one.code == wanted), languages[0])
+    # It is looked at only: the organisers' own pages stay in theirs.
+    desk.request.state.language_passes = True
     v = Visit(desk.request, desk.store, desk.about, None, language)
     translated = statements.translations_into(desk.store, desk.id, language.code)
     first = statements.list_statements(desk.store, desk.id, ["accepted"])[:SHOWN]

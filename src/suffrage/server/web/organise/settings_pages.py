@@ -26,6 +26,7 @@ from suffrage.server.web.organise.forms import (
     time_zones,
 )
 from suffrage.server.web.organise.prediction_pages import predictions_view, save_predictions
+from suffrage.server.web.visit import staff_languages
 
 TEXTS = (
     Ask(
@@ -263,6 +264,7 @@ def _languages(desk: Desk) -> Response:
         "known": {**there, **kept},
         "drafts": {one.code for one in desk.page_languages() if one.draft},
         "chosen": desk.about.settings.languages,
+        "organisers": desk.language.listed_in_themselves(staff_languages(desk.request)),
         "may": desk.may("manage"),
     }
     return desk.page("settings_languages.html", "settings", values)
