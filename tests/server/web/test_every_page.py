@@ -52,6 +52,12 @@ def test_words_of_another_language_begin_where_the_lines_of_the_page_begin(
     assert page.evaluate(look % ("h1", "textAlign")) == quote
     assert page.evaluate(look % (".lead", "textAlign")) == quote
     assert page.evaluate(look % (".name a", "textAlign")) == quote
+    # The consent is in English, as is its side of the page; a tick stands where its text begins.
+    page.goto("/c/water/join")
+    page.click("button.start")
+    text = page.locator("label[for=votes] > span").bounding_box()
+    assert page.locator("#votes").bounding_box()["x"] < text["x"] < 100
+    assert page.evaluate(look % (".reading p", "direction")) == "ltr"
     page.context.close()
 
 

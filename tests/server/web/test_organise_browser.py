@@ -144,19 +144,25 @@ def test_a_moderator_works_through_the_queue_with_keys_alone(
     office: tuple[Office, str], chromium: Any
 ) -> None:
     made, url = office
-    page = visitor(chromium, url, viewport=WIDE)
+    page = visitor(chromium, url)
     log_in(page, "moderator")
-    page.goto(f"/admin/c/{made.about.id}/statements")
     cards = page.locator("article")
+    seen = "({top, bottom}) => top < innerHeight && bottom > 0"
+    for width in (1280, 390, 320):
+        page.set_viewport_size({"width": width, "height": 700})
+        page.goto(f"/admin/c/{made.about.id}/statements")
+        assert page.locator(".keys").is_visible()
+        # What is done with many comes after the first statement.
+        tops = [box.bounding_box()["y"] for box in (cards.nth(0), page.locator(".bulk"))]
+        assert tops[0] < tops[1] < cards.nth(1).bounding_box()["y"]
+        # From anywhere: the first key only says which statement is meant.
+        for key, at in (("a", 0), ("j", 1), ("k", 0)):
+            page.keyboard.press(key)
+            meant = cards.nth(at)
+            assert page.evaluate("document.activeElement.id") == meant.get_attribute("id")
+            assert meant.locator("h2").evaluate(f"e => ({seen})(e.getBoundingClientRect())")
     before = cards.count()
-    # From anywhere: the first key only says which statement is meant.
-    page.keyboard.press("a")
-    assert page.evaluate("document.activeElement.id") == cards.nth(0).get_attribute("id")
-    page.keyboard.press("j")
-    assert page.evaluate("document.activeElement.id") == cards.nth(1).get_attribute("id")
-    page.keyboard.press("k")
     first = page.evaluate("document.activeElement.id").removeprefix("s-")
-    assert f"s-{first}" == cards.nth(0).get_attribute("id")
     page.keyboard.press("x")
     assert page.locator(f'[name=chosen][value="{first}"]').is_checked()
     page.keyboard.press("a")
@@ -173,6 +179,7 @@ def test_a_moderator_works_through_the_queue_with_keys_alone(
         reason.select_option("unclear")
         assert statements.find_statement(made.store, made.about.id, second).state == "pending"
         page.locator(f"#s-{second} button").first.focus()
+    page.set_viewport_size({"width": 390, "height": 700})
     page.keyboard.press("r")
     page.wait_for_url(re.compile("done=rejected"))
     assert statements.find_statement(made.store, made.about.id, second).state == "rejected"
@@ -180,6 +187,7 @@ def test_a_moderator_works_through_the_queue_with_keys_alone(
     page.wait_for_url(re.compile("done=undone"))
     assert statements.find_statement(made.store, made.about.id, second).state == "pending"
     # Switched off, they do nothing.
+    page.set_viewport_size(WIDE)
     page.locator(".keys summary").click()
     page.get_by_label("Keys work").uncheck()
     page.reload()
@@ -252,6 +260,8 @@ def test_the_whole_path_of_an_organiser(
 
     # Moderation: a reason is needed; one like another is shown beside it; undo; many at once.
     go("Statements", "Statements")
+    # Keys are promised only where they work.
+    assert page.locator(".keys").is_visible() == scripts
     sing = page.locator("article", has_text="It should be able to sing.")
     press("Reject", sing)
     assert page.inner_text("#problems h2") == _("There is a problem")

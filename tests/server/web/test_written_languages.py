@@ -11,7 +11,7 @@ from suffrage.server.store.database_schema import vote
 from suffrage.server.texts import FOLDED_FROM, SHOWN_OF_FOLDED, start_and_rest
 from suffrage.server.watcher import recompute
 from tests.server.browser import served, visitor
-from tests.server.site import Browser, Site, consultation, crowd, site
+from tests.server.site import PASSWORD, Browser, Site, consultation, crowd, site
 
 ARABIC = "يجب أن تكون في حديقتنا أشجار أكثر."
 LONG = "Trees give shade to everybody who walks here in summer. " * 9
@@ -156,16 +156,16 @@ def test_a_long_statement_unfolds_before_the_buttons(
             page.click("button.start")
             page.check("#take_part")
             page.click("main form button")
-            page.goto(f"/c/water/vote/{long.id}")
             rest = page.locator("details.rest p")
-            assert not rest.is_visible()
-            last = page.locator("h2.statement").bounding_box()
-            page.click("details.rest summary")
-            assert rest.is_visible()
-            shown = page.inner_text("h2.statement").removesuffix(" …") + " " + rest.inner_text()
-            assert shown.split() == LONG.split()
-            unfolded, buttons = rest.bounding_box(), page.locator(".votes").bounding_box()
-            assert last["y"] < unfolded["y"] < buttons["y"]
+            for width in (320, 390, 1280):
+                page.set_viewport_size({"width": width, "height": 800})
+                page.goto(f"/c/water/vote/{long.id}")
+                assert not rest.is_visible()
+                page.click("details.rest summary")
+                assert rest.is_visible()
+                shown = page.inner_text("h2.statement").removesuffix(" …") + " " + rest.inner_text()
+                assert shown.split() == LONG.split()
+                assert below(page, "h2.statement", "details.rest p", ".votes")
             page.click("button.vote.agree")
             # With scripts the vote is sent while the page stays; leave once the next one is there.
             page.wait_for_function(
@@ -175,15 +175,39 @@ def test_a_long_statement_unfolds_before_the_buttons(
             page.goto("/c/water/mine")
             assert page.locator(".list details.rest").count() == 1
             # What may be said about two answers comes before the buttons that send it.
-            for path in ("compare", "answers"):
+            for width, path in ((320, "compare"), (390, "answers"), (1280, "compare")):
+                page.set_viewport_size({"width": width, "height": 800})
                 page.goto(f"/c/water/{path}")
                 page.click("summary")
-                box, buttons = (
-                    page.locator("#why").bounding_box(),
-                    page.locator(".votes").bounding_box(),
-                )
-                assert box["y"] < buttons["y"]
+                assert below(page, "summary", "#why", ".votes")
+            # Whoever writes says in which language, and it is there that they are shown it.
+            text = f"{ARABIC} {'أ' if scripts else 'ب'}"
+            page.goto("/c/water/statement/new")
+            assert page.locator("[name=language]:checked").get_attribute("value") == "en"
+            page.get_by_label("العربية").check()
+            page.fill("#text", text)
+            page.get_by_role("button", name="Send").click()
+            page.get_by_role("button", name="Mine is different").click()
+            page.wait_for_url("**/statement/sent?*")
+            page.goto("/c/water/mine")
+            assert page.locator('[lang="ar"][dir="auto"]', has_text=text).count() == 1
             page.context.close()
+        # Organisers read it where their page's lines begin, above its buttons.
+        page = visitor(chromium, url)
+        page.goto("/admin/login")
+        page.fill("#email", "ana@example.org")
+        page.fill("#password", PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        page.goto(f"/admin/c/{what.id}/statements?state=accepted")
+        align = "getComputedStyle(document.querySelector('h2.said:lang(ar)')).textAlign"
+        assert page.evaluate(align) == "left"
+        page.context.close()
+
+
+def below(page: Any, *selectors: str) -> bool:
+    """Whether these stand one below the other."""
+    tops = [page.locator(selector).bounding_box()["y"] for selector in selectors]
+    return tops == sorted(tops)
 
 
 @pytest.mark.slow

@@ -65,7 +65,7 @@
   // Whoever speaks to their computer, or presses keys by mistake, can switch them off.
   const on = document.getElementById("keys-on");
   if (on) {
-    on.closest("p").hidden = false;
+    on.closest("details").hidden = false;
     on.checked = stored(off) !== "yes";
     on.addEventListener("change", () => store(off, on.checked ? null : "yes"));
   }
