@@ -59,14 +59,26 @@ def test_what_the_public_is_promised(chromium: Any, tmp_path: Path, scripts: boo
         _stands_somewhere(page, fits)
         _is_told_the_reason(page, fits, lambda: _reject(store, id, member.id))
         page.context.close()
+        first = {group["name"]: group["people"] for group in _groups(store, id)}
+        # Now the other group is the larger one. The letters stay where they were.
+        crowd(store, what, 60, seed=1, turned=True)
+        recompute(store, what, resamples=3)
         consultations.set_phase(store, id, "closed", "tests")
         page = visitor(chromium, url, java_script_enabled=scripts)
         page.set_default_timeout(120_000)
         groups = _reads_the_results(page, fits)
         assert _groups_of_an_officer(page, id) == groups
         page.context.close()
+    last = {group["name"]: group["people"] for group in _groups(store, id)}
+    assert groups == {(name, str(people)) for name, people in last.items()}
+    assert set(first) == set(last) == {"A", "B"}
+    assert first["A"] > first["B"] and last["A"] < last["B"]
+
+
+def _groups(store: Any, id: str) -> list[dict[str, Any]]:
     last = newest_results(store, id, "participants")
-    assert last is not None and len(groups) == len(last.result["groups"]) >= 2
+    assert last is not None
+    return list(last.result["groups"])
 
 
 def _comes_in(page: Any, token: str, fits: Callable[[str], None]) -> None:
@@ -84,7 +96,16 @@ def _comes_in(page: Any, token: str, fits: Callable[[str], None]) -> None:
     page.wait_for_url("**/c/park/code")
     assert "continue on another device" in page.inner_text("main")
     fits("code")
+    code = page.inner_text(".big")
     page.goto(f"/c/park/join?t={token}")
+    page.wait_for_url("**/c/park/vote")
+    # On another device: from the front page, with the code.
+    page.context.clear_cookies()
+    page.goto("/c/park")
+    page.get_by_role("link", name="Already started?").click()
+    fits("come-back")
+    page.fill("#code", code)
+    page.get_by_role("button", name="Continue").click()
     page.wait_for_url("**/c/park/vote")
 
 
@@ -146,6 +167,9 @@ def _reads_the_results(page: Any, fits: Callable[[str], None]) -> set[tuple[str,
     told = page.inner_text("main")
     assert told.index("people gave") < told.index("Every statement")
     assert re.search(r"Several ideas in one\s+1", told)
+    # What a share of the page says elsewhere.
+    for shared in ("og:title", "og:description", "og:image"):
+        assert page.get_attribute(f'meta[property="{shared}"]', "content")
     for link in ("Table (CSV)", "For programs (JSON)"):
         assert page.get_by_role("link", name=link).count() == 1
     fits("results-of-all")
