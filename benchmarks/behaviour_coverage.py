@@ -74,12 +74,13 @@ def main() -> None:
             if figure.value_set == "all" and figure.low is not None and figure.high is not None:
                 held[figure.measure] += figure.low <= 0 <= figure.high
     groups = len(set(clusters.values()))
-    print(f"{len(scenarios)} scenarios, {groups} groups of questions, {given.models} models")
     shares = {measure: count / given.models for measure, count in held.items()}
-    for measure, share in shares.items():
-        print(f"{measure}: {share:.1%} of the 95% intervals hold 0")
     if given.json:
         print(json.dumps(shares))
+    else:
+        print(f"{len(scenarios)} scenarios, {groups} groups of questions, {given.models} models")
+        for measure, share in shares.items():
+            print(f"{measure}: {share:.1%} of the 95% intervals hold 0")
     if min(shares.values()) < LEAST:
         raise SystemExit(1)
 

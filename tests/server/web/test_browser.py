@@ -360,6 +360,9 @@ def test_the_language_switch_keeps_its_place_and_stays(tmp_path: Path) -> None:
     assert "Draft translation" in page
     consent = browser.get("/c/water/consent").text
     assert '<p lang="en" dir="auto">The council runs this consultation' in consent
+    why = "There is no checked translation of this text in your language yet."
+    assert texts("mi")(why) in consent
+    assert why not in browser.get("/c/water/consent?lang=en").text
 
 
 @pytest.mark.slow
