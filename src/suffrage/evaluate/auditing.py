@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.fit import ANSWER_MEASURES
 from suffrage.evaluate.results import Contrast, share_of_way
+from suffrage.evaluate.statistics.fewer_people import loss_with_as_few, loss_with_fewer
 from suffrage.evaluate.statistics.figures import contrast_of, holm_corrected
 from suffrage.evaluate.statistics.intervals import (
     Draws,
@@ -29,8 +31,12 @@ from suffrage.evaluate.statistics.intervals import (
 )
 from suffrage.evaluate.statistics.sampled_answers import SAMPLED_REPLICATES, resampled_model_shares
 from suffrage.models import ModelAnswer
-from suffrage.population import ValueSet
-from suffrage.population.distribution_distances import jensen_shannon_distance, total_variation
+from suffrage.population import AnswerDistribution, ValueSet
+from suffrage.population.distribution_distances import (
+    fit,
+    jensen_shannon_distance,
+    total_variation,
+)
 from suffrage.survey import Item
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.average_answer import TrainedAnswers, uniform
@@ -77,7 +83,11 @@ class GroupFit(_Row):
 
 
 class GroupGap(Contrast):
-    """How much nearer a model is to one group than to another, on questions both answered."""
+    """How much nearer a model is to one group than to another, on questions both answered.
+
+    It is what the difference would be if no more people had answered in one group than in the
+    other. `group` has the higher fit, and the value can still be below 0.
+    """
 
     group: str
     against: str
@@ -198,6 +208,18 @@ class _Compared:
     ceiling: Mapping[str, Measured]
     # The model's own average answer to other questions in place of each of its answers.
     average: Mapping[str, Measured]
+    # The group's people, and how much lower its fit would be if fewer had answered.
+    people: Mapping[str, AnswerDistribution]
+    losses: Mapping[str, FloatArray]
+
+    def with_as_few(self, other: _Compared) -> dict[str, Measured]:
+        """Its own rows, if no more people had answered than in another group."""
+        found = {}
+        for item, row in self.own.items():
+            if item in other.own:
+                loss = loss_with_as_few(self.losses[item], self.people[item], other.people[item])
+                found[item] = replace(row, point=row.point - loss)
+        return found
 
 
 class Auditor:
@@ -328,6 +350,8 @@ class Auditor:
     ) -> _Compared:
         rows: tuple[dict[str, Measured], ...] = ({}, {}, {}, {}, {})
         own, average_people, even, ceiling, average = rows
+        people: dict[str, AnswerDistribution] = {}
+        losses: dict[str, FloatArray] = {}
         for item, target in value_set.distributions.items():
             if item not in read:
                 continue
@@ -336,6 +360,8 @@ class Auditor:
                 name, item, "letters", answer.shares, answer.mass, answer.drawn
             )
             p, resampled = target.shares, target.replicates
+            people[item] = target
+            losses[item] = loss_with_fewer(target, partial(fit, q=answer.shares))
             own[item] = _FIT.row(unit, p, resampled, answer.shares, drawn)
             ignoring = self._averages[value_set.name].average_without(item)
             average_people[item] = _FIT.row(unit, p, resampled, ignoring, None)
@@ -343,7 +369,7 @@ class Auditor:
             average[item] = _FIT.row(unit, p, resampled, averages[item], None)
             if len(target.first_halves):
                 ceiling[item] = _FIT.ceiling(unit, target)
-        return _Compared(*rows)
+        return _Compared(*rows, people, losses)
 
     def _better_floor(self, rows: _Compared) -> Mapping[str, Measured]:
         """Of the two answers that ignore the question, the one that fits the group better."""
@@ -396,9 +422,9 @@ class Auditor:
     ) -> list[GroupGap]:
         found = []
         for nearer, farther in combinations(order, 2):
-            one, two = compared[nearer].own, compared[farther].own
-            if one.keys() & two.keys():
-                gap = contrast_of(self._gap(one, two))
+            one, two = compared[nearer], compared[farther]
+            if one.own.keys() & two.own.keys():
+                gap = contrast_of(self._gap(one.with_as_few(two), two.with_as_few(one)))
                 found.append(GroupGap(group=nearer, against=farther, **gap))
         return holm_corrected(found)
 

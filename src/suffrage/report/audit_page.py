@@ -16,10 +16,10 @@ from suffrage.evaluate.auditing import (
     Audit,
     AuditedModel,
     GroupFit,
+    GroupGap,
     MapPoint,
     ValuesMap,
 )
-from suffrage.evaluate.results import Contrast
 from suffrage.plurals import plural
 from suffrage.report.dot_plot import axis_ticks
 from suffrage.report.numbers import interval, number, percent, thousands, way_note, way_text
@@ -41,6 +41,8 @@ LARGE = 1.76
 # Half the width and the height of a whole drawing, with a hair's breadth for its frame.
 WHOLE = (HALF + ROOM - 1, HALF + 39)
 Box = tuple[float, float, float, float]  # left, top, right, bottom
+# A difference that changes a figure of two digits.
+SHOWN = 0.005
 # Standard errors on each side of a 95% interval.
 REACH = 1.96
 
@@ -85,7 +87,7 @@ def finding_sentences(model: AuditedModel) -> list[str]:
         f"Of {len(model.groups)} groups, the answers of {model.name} are nearest to those of "
         f"{near}, and farthest from those of {farthest.group} ({_with_interval(farthest)})."
     )
-    sentences.append(_gap_words(gap))
+    sentences.append(_gap_words(gap, nearest.fit - farthest.fit))
     ties = tied_with_nearest(model)
     if ties and gap is not None and gap.verdict == "higher":
         sentences.append(f"Not told apart from {nearest.group}: {_listed(ties)}.")
@@ -101,14 +103,29 @@ def _one_answer_words(model: AuditedModel) -> str:
     )
 
 
-def _gap_words(gap: Contrast | None) -> str:
+def _gap_words(gap: GroupGap | None, seen: float) -> str:
+    """Whether the nearest and the farthest group can be told apart.
+
+    seen: the difference of their fits, which are of as many people and questions as each has.
+    """
     if gap is None:
         return "The two have no question in common."
     apart = f"{number(gap.value)} ({interval(gap.low, gap.high)})"
-    if gap.verdict == "higher":
-        return f"The difference is clear: {apart}."
     if gap.verdict == "unknown":
         return f"There are too few questions to tell whether the difference of {apart} is real."
+    if abs(seen - gap.value) >= SHOWN:
+        said = (
+            "On the questions that both answered, and with no more people in one group than in the "
+            f"other, the difference would be {apart}"
+        )
+        ends = {
+            "higher": ", which is clear.",
+            "same": ", which may be chance.",
+            "lower": f": {gap.against} would then be the nearer one.",
+        }
+        return said + ends[gap.verdict]
+    if gap.verdict == "higher":
+        return f"The difference is clear: {apart}."
     return f"The difference, {apart}, may be chance."
 
 

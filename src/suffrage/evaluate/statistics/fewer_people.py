@@ -1,0 +1,64 @@
+"""How much lower a fit would be if fewer people had answered.
+
+Chance moves the shares of few people, and mostly away from what a model says. Of two groups that
+think alike, the one with fewer respondents therefore seems farther from any model.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+
+from suffrage.arrays import FloatArray
+from suffrage.population import AnswerDistribution
+
+# What fewer people add to 1 over the number of answers. No item with fewer than 10 is kept.
+ADDED = np.array([0.0, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1])
+SAMPLES = 200
+
+
+def loss_with_fewer(
+    people: AnswerDistribution, measure: Callable[[FloatArray], FloatArray]
+) -> FloatArray:
+    """Return how much a measure falls on average where fewer people answer.
+
+    Parameters
+    ----------
+    people : AnswerDistribution
+        How a group answered an item.
+    measure : callable
+        Of shares, shape (samples, options) or (options,): one number for each row.
+
+    Returns
+    -------
+    array, shape (len(ADDED),)
+        The measure less its mean over samples from these shares. A sample of m people adds 1/m to
+        1 over the number of answers, one for each value of `ADDED`; the first is 0.
+    """
+    generator = np.random.default_rng(zlib.crc32(people.item.id.encode()))
+    shares, whole = people.shares / people.shares.sum(), float(measure(people.shares))
+    falls = [0.0]
+    for added in ADDED[1:]:
+        size = round(1 / float(added))
+        sampled = generator.multinomial(size, shares, size=SAMPLES) / size
+        falls.append(whole - float(measure(sampled).mean()))
+    return np.array(falls)
+
+
+def loss_with_as_few(
+    losses: FloatArray, people: AnswerDistribution, others: AnswerDistribution
+) -> float:
+    """Return what `loss_with_fewer` is where no more people answer than in another group.
+
+    It is 0 where the other group has no fewer answers, or where either number is not known.
+
+    Parameters
+    ----------
+    losses : array, shape (len(ADDED),)
+        Of `people`.
+    people, others : AnswerDistribution
+    """
+    added = 1 / others.effective_answers - 1 / people.effective_answers
+    return float(np.interp(added, ADDED, losses)) if added > 0 else 0.0
