@@ -10,6 +10,7 @@ from suffrage.evaluate.equity import EVALUATION, scale_variance
 from suffrage.evaluate.statistics.extremes import largest, spread_between
 from suffrage.evaluate.statistics.figures import resamples
 from suffrage.evaluate.statistics.intervals import Measured, bootstrap_estimate
+from suffrage.population import build_value_set
 from tests.evaluate.trial import all_held_out, figure, has, impostors, survey, tried, value_sets
 from tests.impostors import Impostor, one_group, people
 
@@ -123,18 +124,50 @@ def test_one_average_public_for_all_has_no_distance_between_groups(card: Scoreca
 def test_shortfall_is_what_a_plain_loop_gives(card: Scorecard) -> None:
     from scipy.spatial.distance import jensenshannon
 
-    found = [
-        np.mean(
-            [
-                1 - jensenshannon(a, b, base=2)
-                for a, b in zip(d.first_halves, d.second_halves, strict=True)
-            ]
-        )
-        - (1 - jensenshannon(d.shares, np.full(4, 0.25), base=2))
-        for v in SETS
-        for d in v.distributions.values()
-    ]
-    assert figure(card, "shortfall", "flat").value == pytest.approx(np.mean(found))
+    generator = np.random.default_rng(0)
+
+    def fewer(shares: np.ndarray, added: float) -> np.ndarray:
+        people = round(1 / added)
+        return generator.multinomial(people, shares / shares.sum()) / people
+
+    found = []
+    for v in SETS:
+        for item, d in v.distributions.items():
+            added = max(1 / other.distributions[item].effective_answers for other in SETS)
+            added -= 1 / d.effective_answers
+            halves = list(zip(d.first_halves, d.second_halves, strict=True))
+            samples = [d.shares]
+            if added > 1e-4:
+                halves = [tuple(fewer(half, 2 * added) for half in both) for both in halves]
+                samples = [fewer(d.shares, added) for _ in halves]
+            even = np.full(4, 0.25)
+            ceiling = np.mean([1 - jensenshannon(a, b, base=2) for a, b in halves])
+            found.append(
+                ceiling - np.mean([1 - jensenshannon(one, even, base=2) for one in samples])
+            )
+    assert figure(card, "shortfall", "flat").value == pytest.approx(np.mean(found), abs=0.003)
+
+
+@pytest.mark.parametrize("known", [1.0, 0.6, 0.0])
+def test_a_group_is_not_served_worse_for_having_more_people(known: float) -> None:
+    """The groups are drawn at random from one population, and a model tells them not apart."""
+    differences = []
+    for seed in range(3):
+        of = survey(1080, 16, seed)
+        few = np.random.default_rng(seed).permutation(1080) < 80
+        groups = [
+            build_value_set(
+                of.with_responses(of.responses.filter(rows.tolist())), name, {}, 0, f"{name} people"
+            )
+            for name, rows in (("few", few), ("many", ~few))
+        ]
+        whole = build_value_set(of, "all", {}, 0, "people")
+        model = people([whole], lambda shares: known * shares + (1 - known) / shares.size)
+        card = tried(EVALUATION, {"model": model}, groups, all_held_out(of))
+        assert figure(card, "spread", "model").low == 0
+        served = card.details["least"]["model"]["groups"]
+        differences.append(served["many"]["value"] - served["few"]["value"])
+    assert abs(np.mean(differences)) < 0.015
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
 """`equity`: which groups are served least, and whether groups are made into caricatures.
 
 A group's shortfall is the fit of one half of its respondents to the other half (its ceiling), less
-the model's fit to the group. A small group has a low ceiling, and the model is not blamed for that.
-Only items held out count, where any are.
+the model's fit to the group. Both are what they would be if no more people had answered in the
+group than in the smallest one: the fewer people answer, the lower is a ceiling, by more than a fit
+that is not near it. Only items held out count, where any are.
 
 It cannot show groups that the survey did not record, or that no value set names.
 """
@@ -37,6 +38,7 @@ from suffrage.evaluate.asking.groups import (
 from suffrage.evaluate.results import LEARNED, LEFT_OUT, Figure, FigureDifference, Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
 from suffrage.evaluate.statistics.extremes import largest, named_largest, spread_between
+from suffrage.evaluate.statistics.fewer_people import SAMPLES, sampled
 from suffrage.evaluate.statistics.figures import (
     compared_rows,
     drawn_figure,
@@ -50,12 +52,14 @@ from suffrage.evaluate.statistics.intervals import (
     Measured,
     bootstrap_estimate,
 )
-from suffrage.population import ValueSet
+from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.population.distribution_distances import fit
 from suffrage.training_data.average_answer import average_training_distribution, uniform
 
 NAME = "equity"
 FLOORS = ("uniform", "average")
+# Numbers of answers are the same where 1 over them differs by no more: 1,000 and 1,010 are.
+SAME_NUMBER = 1e-5
 
 MEASURES = (
     Measure(
@@ -64,7 +68,8 @@ MEASURES = (
         highest=1.0,
         label="Shortfall of the group served least",
         explanation="How far the model’s fit to the group it serves least is below the fit of "
-        "one half of that group’s respondents to the other. The interval is valid whichever "
+        "one half of that group’s respondents to the other, as if no more people had answered in "
+        "it than in the smallest group. The interval is valid whichever "
         "group that is. The floor is the smallest shortfall of an answer that does not tell "
         "groups or questions apart: one group’s own answers given to everybody, or an answer "
         "that ignores the question.",
@@ -91,7 +96,8 @@ MEASURES = (
         label="Shortfall",
         explanation="Fit of one half of a group’s respondents to the other half, minus the "
         "model’s fit to "
-        "the group; the mean over groups.",
+        "the group, as if no more people had answered in it than in the smallest one; the mean "
+        "over groups.",
         better="lower",
         unit="questions",
     ),
@@ -142,6 +148,7 @@ NOT_DRAWN: Shares = {}
 def score(given: EvaluationInput, seed: int) -> Scorecard:
     """The figures, who is served least by each method, and each group's shortfall."""
     said = {place: letter_shares(answers) for place, answers in given.answers.items()}
+    as_few = _AsFew(given.value_sets)
     units: dict[str, dict[str, list[Measured]]] = {
         name: defaultdict(list) for name in ("shortfall", "intersections", "within", "between")
     }
@@ -149,13 +156,13 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         for split_seed in given.splits:
             shares = said[method, split_seed]
             drawn = drawn_letter_shares(given.answers[method, split_seed], method)
-            units["shortfall"][method] += _shortfalls(given, split_seed, shares, drawn)
-            units["intersections"][method] += _crossings(given, split_seed, shares)
+            units["shortfall"][method] += _shortfalls(given, split_seed, shares, as_few, drawn)
+            units["intersections"][method] += _crossings(given, split_seed, shares, as_few)
             moves = order_moves(given.answers[method, split_seed])
             units["within"][method] += _within(given, split_seed, shares, drawn, moves)
             refused = refused_letters(given.answers[method, split_seed])
             units["between"][method] += _between(given, split_seed, shares, refused)
-    floor_rows = _floor_rows(given)
+    floor_rows = _floor_rows(given, as_few)
     notes = unread_notes(given.answers, given.value_sets, given.splits)
     if not above_zero(
         denominators([row for rows in units["between"].values() for row in rows]), seed
@@ -188,7 +195,7 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
     )
 
 
-def _floor_rows(given: EvaluationInput) -> dict[str, list[Measured]]:
+def _floor_rows(given: EvaluationInput, as_few: _AsFew) -> dict[str, list[Measured]]:
     """Shortfalls of what tells no question from another, or no group from another, by name.
 
     The latter gives one group's own answers to everybody: as many as there are groups.
@@ -198,7 +205,9 @@ def _floor_rows(given: EvaluationInput) -> dict[str, list[Measured]]:
         name: [
             row
             for split_seed in given.splits
-            for row in _shortfalls(given, split_seed, _floor_shares(given, split_seed, name))
+            for row in _shortfalls(
+                given, split_seed, _floor_shares(given, split_seed, name), as_few
+            )
         ]
         for name in (*FLOORS, *one_for_all)
     }
@@ -226,7 +235,7 @@ def _floor_shares(given: EvaluationInput, seed: int, floor: str) -> dict[Any, Fl
 
 
 def _shortfalls(
-    given: EvaluationInput, seed: int, said: Shares, drawn: Shares = NOT_DRAWN
+    given: EvaluationInput, seed: int, said: Shares, as_few: _AsFew, drawn: Shares = NOT_DRAWN
 ) -> list[Measured]:
     """Ceiling less fit; less than a perfect fit where the respondents are not at hand.
 
@@ -234,17 +243,60 @@ def _shortfalls(
     """
     found = []
     for at, people, shares in read_places(given, seed, said):
-        ceiling = half_sample_fit(people)
+        ceiling, samples = as_few.of(at[1], people)
         top = 1.0 if ceiling is None else ceiling
 
         def short(drawn: FloatArray, shares: FloatArray = shares, top: float = top) -> FloatArray:
             return np.asarray(top - fit(drawn, shares))
 
-        point = float(short(people.shares))
+        point = float(short(samples).mean())
         again = drawn.get((at[1], at[2]))
         own = None if again is None else top - fit(people.shares, again)
         found.append(Measured(*at, point, under_replicates(people, short), sampled=own))
     return found
+
+
+class _AsFew:
+    """Groups' ceilings and shares, if no more people had answered than in the smallest group.
+
+    Parameters
+    ----------
+    value_sets : sequence of ValueSet
+    """
+
+    def __init__(self, value_sets: Sequence[ValueSet]) -> None:
+        self._fewest: dict[str, float] = {}
+        for value_set in value_sets:
+            for item, people in value_set.distributions.items():
+                if len(people.first_halves) and people.effective_answers > 0:
+                    fewest = self._fewest.get(item, np.inf)
+                    self._fewest[item] = min(fewest, people.effective_answers)
+        self._found: dict[tuple[str, str], tuple[float | None, FloatArray]] = {}
+
+    def of(self, value_set: str, people: AnswerDistribution) -> tuple[float | None, FloatArray]:
+        """A group's ceiling, and shares of which the mean fit is that of so few people.
+
+        Returns
+        -------
+        ceiling : float or None
+            None where the respondents are not at hand.
+        samples : array, shape (samples, options)
+            The group's own shares where it has no more people.
+        """
+        place = (value_set, people.item.id)
+        if place not in self._found:
+            self._found[place] = self._drawn(people)
+        return self._found[place]
+
+    def _drawn(self, people: AnswerDistribution) -> tuple[float | None, FloatArray]:
+        item, shares = people.item.id, people.shares
+        added = 1 / self._fewest.get(item, np.inf) - 1 / people.effective_answers
+        if not len(people.first_halves) or not added > SAME_NUMBER:
+            return half_sample_fit(people), shares[None]
+        halves = enumerate((people.first_halves, people.second_halves))
+        first, second = (sampled(f"{item} {half}", some, 2 * added) for half, some in halves)
+        samples = sampled(item, np.tile(shares, (SAMPLES, 1)), added)
+        return float(fit(first, second).mean()), samples
 
 
 def _parents(value_sets: Sequence[ValueSet]) -> dict[str, list[str]]:
@@ -264,8 +316,8 @@ def _parents(value_sets: Sequence[ValueSet]) -> dict[str, list[str]]:
     return found
 
 
-def _crossings(given: EvaluationInput, seed: int, said: Shares) -> list[Measured]:
-    short = {(r.value_set, r.item): r for r in _shortfalls(given, seed, said)}
+def _crossings(given: EvaluationInput, seed: int, said: Shares, as_few: _AsFew) -> list[Measured]:
+    short = {(r.value_set, r.item): r for r in _shortfalls(given, seed, said, as_few)}
     found = []
     for crossing, above in _parents(given.value_sets).items():
         for (name, item), row in short.items():

@@ -16,7 +16,7 @@ from suffrage.population import AnswerDistribution
 
 # What fewer people add to 1 over the number of answers. No item with fewer than 10 is kept.
 ADDED = np.array([0.0, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1])
-SAMPLES = 200
+SAMPLES = 100
 
 
 def loss_with_fewer(
@@ -37,14 +37,32 @@ def loss_with_fewer(
         The measure less its mean over samples from these shares. A sample of m people adds 1/m to
         1 over the number of answers, one for each value of `ADDED`; the first is 0.
     """
-    generator = np.random.default_rng(zlib.crc32(people.item.id.encode()))
-    shares, whole = people.shares / people.shares.sum(), float(measure(people.shares))
-    falls = [0.0]
-    for added in ADDED[1:]:
-        size = round(1 / float(added))
-        sampled = generator.multinomial(size, shares, size=SAMPLES) / size
-        falls.append(whole - float(measure(sampled).mean()))
-    return np.array(falls)
+    whole = float(measure(people.shares))
+    samples = [
+        sampled(people.item.id, np.tile(people.shares, (SAMPLES, 1)), added) for added in ADDED[1:]
+    ]
+    return np.array([0.0, *(whole - float(measure(some).mean()) for some in samples)])
+
+
+def sampled(item: str, shares: FloatArray, added: float) -> FloatArray:
+    """Return the shares that people drawn from some would give.
+
+    Parameters
+    ----------
+    item : str
+        The same draws are made of an item each time.
+    shares : array, shape (samples, options)
+    added : float
+        1 over the number of people; above 0.
+
+    Returns
+    -------
+    array, shape (samples, options)
+    """
+    size = max(1, round(1 / float(added)))
+    generator = np.random.default_rng([zlib.crc32(item.encode()), size])
+    parts = shares / shares.sum(axis=-1, keepdims=True)
+    return np.asarray(generator.multinomial(size, parts) / size)
 
 
 def loss_with_as_few(
