@@ -138,7 +138,7 @@ def test_shortfall_is_what_a_plain_loop_gives(card: Scorecard) -> None:
             halves = list(zip(d.first_halves, d.second_halves, strict=True))
             samples = [d.shares]
             if added > 1e-4:
-                halves = [tuple(fewer(half, 2 * added) for half in both) for both in halves]
+                halves = [(fewer(a, 2 * added), fewer(b, 2 * added)) for a, b in halves]
                 samples = [fewer(d.shares, added) for _ in halves]
             even = np.full(4, 0.25)
             ceiling = np.mean([1 - jensenshannon(a, b, base=2) for a, b in halves])

@@ -369,7 +369,7 @@ class Auditor:
             average[item] = _FIT.row(unit, p, resampled, averages[item], None)
             if len(target.first_halves):
                 ceiling[item] = _FIT.ceiling(unit, target)
-        return _Compared(*rows, people, losses)
+        return _Compared(own, average_people, even, ceiling, average, people, losses)
 
     def _better_floor(self, rows: _Compared) -> Mapping[str, Measured]:
         """Of the two answers that ignore the question, the one that fits the group better."""
