@@ -137,3 +137,17 @@ def test_the_readme_gives_the_figures_of_the_table_of_claims() -> None:
         known = {number.lstrip("+-") for number in re.findall(r"[+-]?0\.\d+", claims[anchor])}
         for number in re.findall(r"0\.\d+", text):
             assert number in known, f"{anchor}: {number}"
+
+
+def test_every_entry_of_the_navigation_is_the_title_of_its_page() -> None:
+    """A page that opens under another name than the link's looks like the wrong page."""
+    entries = re.findall(
+        r'(?m)^      - "?([^"\n]+?)"?: (\S+\.md)$', (ROOT / "mkdocs.yml").read_text("utf-8")
+    )
+    found = {}
+    for name, page in entries:
+        path = next((p for p in (ROOT / "docs" / page, ROOT / page) if p.exists()), None)
+        if path is not None:  # the pages of commands and of notebooks are made with the site
+            found[page] = (name, path.read_text("utf-8").partition("\n")[0].removeprefix("# "))
+    assert len(found) > 40
+    assert {page: both for page, both in found.items() if both[0] != both[1]} == {}
