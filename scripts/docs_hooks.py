@@ -46,7 +46,7 @@ def commands_page() -> str:
         parts += [
             f"## {name}",
             _unindented(command.help or ""),
-            f"```text\n{_usage(name, command)}\n```",
+            f"```sh\n{_usage(name, command)}\n```",
         ]
         rows = [row for parameter in command.params if (row := _row(parameter))]
         if rows:
