@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, without_people
+from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, analysis_without
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.groups.shown_results import shown_results
 from suffrage.consult.groups.shown_shares import (
@@ -123,7 +123,7 @@ def test_without_some_people_every_count_is_made_again_and_the_groups_stay(
     content, analysis = found
     people = analysis.votes.participants
     gone = set(people[:7])
-    fewer = without_people(analysis, gone)
+    fewer = analysis_without(analysis, gone)
     stay = np.array([person not in gone for person in people])
     labels = analysis.groups.labels[stay]
     assert fewer.votes.participants == fewer.groups.positions.participants == people[7:]
@@ -146,4 +146,4 @@ def test_there_are_no_groups_where_everybody_of_one_has_gone(
     _, analysis = found
     pairs = zip(analysis.votes.participants, analysis.groups.labels.tolist(), strict=True)
     with pytest.raises(InputError, match="nobody is left in one"):
-        without_people(analysis, {person for person, group in pairs if group == 1})
+        analysis_without(analysis, {person for person, group in pairs if group == 1})

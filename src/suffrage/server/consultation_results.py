@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.groups.analysis import OpinionAnalysis, analyse
-from suffrage.consult.groups.analysis import without_people as analysis_without
+from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, analysis_without
 from suffrage.consult.groups.group_names import KnownGroup
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.polis.conversation import Conversation, conversation_of
@@ -72,12 +71,12 @@ def find_results(
     return ConsultationResults(content, conversation, analysis, None)
 
 
-def without_people(
+def results_without(
     found: ConsultationResults, gone: Collection[str], settings: GroupSettings | None = None
 ) -> ConsultationResults:
     """Count these results again as if some people were left out; the groups stay as they are.
 
-    It takes a small part of the time in which groups are found: see `analysis.without_people`.
+    It takes a small part of the time in which groups are found: see `analysis_without`.
     """
     content = _leaving_out(found.content, gone)
     votes = found.conversation.votes

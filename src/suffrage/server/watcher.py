@@ -31,7 +31,7 @@ from suffrage.server.consultation_results import (
     ConsultationResults,
     find_results,
     is_next_step,
-    without_people,
+    results_without,
     without_some,
 )
 from suffrage.server.organisers_results import organisers_results
@@ -189,7 +189,7 @@ class _Computed:
         """Return what to save when these people have gone and this step is the newest."""
         found = self.found
         if gone.people:
-            found = without_people(found, gone.people, self.settings)
+            found = results_without(found, gone.people, self.settings)
         taken_back = self._taken_back(gone)
 
         def saved(of: ConsultationResults, told: Mapping[str, Any] | None) -> ResultsToSave:
@@ -221,10 +221,10 @@ class _Computed:
         if self.fewer is None:
             # It was not known yet that this would be needed.
             _, left_out = self.without_some(found.content, so_far)
-            fewer, overtaken = without_people(found, left_out, self.settings), True
+            fewer, overtaken = results_without(found, left_out, self.settings), True
         else:
             left_out = tuple(id for id in left_out if id not in gone.people)
-            fewer = without_people(self.fewer, gone.people, self.settings)
+            fewer = results_without(self.fewer, gone.people, self.settings)
         # A step that replaces an overtaken one is not replaced again for the same reason: who comes
         # and goes during each computation would otherwise have results renewed without end.
         overtaken = overtaken and (so_far.withdrawn > 0 or not so_far.overtaken)

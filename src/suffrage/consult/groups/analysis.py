@@ -123,7 +123,7 @@ def analyse(
     )
 
 
-def without_people(analysis: OpinionAnalysis, gone: Collection[str]) -> OpinionAnalysis:
+def analysis_without(analysis: OpinionAnalysis, gone: Collection[str]) -> OpinionAnalysis:
     """Return the same groups without some people, with every count made again.
 
     This takes about as long as counting votes. Where the groups lie, how stable they are and which
