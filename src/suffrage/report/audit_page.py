@@ -141,7 +141,9 @@ def _above(model: AuditedModel) -> str:
         said = f"For no group does it do better than {rule}."
     else:
         said = f"It does better than {rule} for {len(above)} of {total} groups."
-    return f"{said} For {len(below)} it does worse." if below else said
+    if len(below) == total:
+        return f"For every group it does worse than {rule}."
+    return f"{said} For {len(below)} of {total} it does worse." if below else said
 
 
 def tied_with_nearest(model: AuditedModel) -> list[str]:
@@ -267,7 +269,8 @@ def _departure(model: AuditedModel, place: int) -> dict[str, Any]:
 
 def _reading_facts(model: AuditedModel) -> str:
     """How a model's answers were read, in sentences."""
-    read = f"{plural(model.asked, 'question')} asked; {model.refused} could not be read."
+    unread = f"{model.refused} could not be read" if model.refused else "all could be read"
+    read = f"{plural(model.asked, 'question')} asked; {unread}."
     mass = (
         f" On average {percent(model.mass)} of the probability was on the answers to choose from."
     )
@@ -286,8 +289,8 @@ def _reading_facts(model: AuditedModel) -> str:
     gain = ""
     if model.own_gain is not None and model.groups:
         gain = (
-            f" Put its average answer in place of each answer, and the fit to "
-            f"{model.groups[0].group} changes by {number(-model.own_gain.value)} "
+            f" With its average answer in place of each answer, the fit to "
+            f"{model.groups[0].group} would change by {number(-model.own_gain.value)} "
             f"({interval(_minus(model.own_gain.high), _minus(model.own_gain.low))})."
         )
     drawn = " The server gives no probabilities: answers were drawn." if model.drawn else ""
