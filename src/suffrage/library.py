@@ -589,6 +589,11 @@ def _audited_groups(
     section = {"reader": "labelled_file", "path": str(survey), **options}
     if codebook is not None:
         section["codebook"] = str(codebook)
+    if "codebook" not in section:
+        raise InputError(
+            f"{written('survey')} {survey}: a data file needs {written('codebook')}; "
+            "`suffrage init` drafts one."
+        )
     with naming_keys_after(f"{written('survey')} {survey}"):
         return None, surveyed_by(section, by)
 

@@ -1,5 +1,6 @@
 """`suffrage audit`: from a survey and a model to a report, at hand or behind an address."""
 
+import dataclasses
 import json
 import sys
 from datetime import UTC, datetime
@@ -149,7 +150,7 @@ def test_a_checkpoint_is_as_large_as_the_model_that_it_was_trained_on(
         (("m", *SURVEY[:-1], "regoin"), 'Did you mean "region"'),
         (("m", "--survey", "absent.csv"), "no such file, and no such reader"),
         (("m", "--survey", "wvs7"), "--survey wvs7: path: is missing"),
-        (("m", "--survey", "survey.csv"), "--survey survey.csv: codebook: is missing"),
+        (("m", "--survey", "survey.csv"), "--survey survey.csv: a data file needs --codebook"),
         (("m", "--survey", "study.yaml", "--by", "region"), "the study says its own groups"),
         (("m", "--key", "KEY", *SURVEY), "--key is for a model behind --endpoint"),
         (("m", *SURVEY), "m does not exist"),
@@ -161,6 +162,21 @@ def test_what_is_wrong_is_said_with_what_would_be_right(
 ) -> None:
     found = audit(*words)
     assert isinstance(found.exception, InputError) and message in str(found.exception)
+
+
+def test_two_demographics_with_the_same_values_make_groups_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from suffrage.study.commands import auditing
+
+    survey = _in_groups(test_values.answers())
+    book = survey.codebook.model_copy(update={"demographics": ("half", "again")})
+    both = survey.responses.with_columns(again=pl.col("half").reverse())
+    twice = dataclasses.replace(survey, codebook=book, responses=both)
+    monkeypatch.setattr(auditing, "read_survey_or_table", lambda *_: twice)
+    named = [own.name for own in surveyed_by({}, ["half", "again"]).value_sets]
+    assert named == ["half: g0", "half: g1", "again: g0", "again: g1"]
+    assert [own.name for own in surveyed_by({}, ["half"]).value_sets] == ["g0", "g1"]
 
 
 @pytest.mark.slow

@@ -226,7 +226,7 @@ class StudyRun:
             self._compute(self.wiring.sources[source.name], read, _write_source)
         if self.wants("records") and not self.wiring.results.finished:
             for found in self.inputs.sources.values():
-                check_worded(found.codebook.items)
+                check_worded(found.codebook.items, found.provenance.files)
         # What cannot be held out is refused before value sets are built, which takes longer.
         missing = [seed for seed, stage in self.wiring.splits.items() if not stage.finished]
         splits = {seed: self.inputs.made_split(seed) for seed in missing}

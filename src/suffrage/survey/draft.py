@@ -50,15 +50,18 @@ def codebook_template(reader: str | None) -> str:
     return path.read_text(encoding="utf-8")
 
 
-def check_worded(items: Iterable[Item]) -> None:
+def check_worded(items: Iterable[Item], files: Iterable[str] = ()) -> None:
     """Check that no question is still a draft's TODO, because a model would be asked in that.
 
+    files: those that the survey was read from; a codebook among them is named.
     Raises InputError naming the first such questions.
     """
     if unworded := unworded_questions(items):
+        codebooks = [name for name in files if name.endswith((".yaml", ".yml"))]
         raise InputError(
-            f"the codebook: {unworded}. A model is asked in the codebook's words: write each "
-            "question as people saw it, then run the same command again."
+            f"{', '.join(codebooks) or 'the codebook'}: {unworded}. A model is asked in the "
+            "codebook's words: write each question as people saw it, then run the same command "
+            "again."
         )
 
 

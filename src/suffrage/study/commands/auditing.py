@@ -53,11 +53,12 @@ from suffrage.plurals import plural
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.distribution_distances import fit
 from suffrage.population.published import SourcePopulation, published_value_set
+from suffrage.population.where import Where
 from suffrage.study.planning.plan import seconds_to_ask, seconds_to_request
 from suffrage.study.progress import Progress, note
 from suffrage.study.schema import Study, model_settings
 from suffrage.study.segmenting import with_value_sets
-from suffrage.study.sources import read_sources, value_set_name, value_set_of
+from suffrage.study.sources import read_sources, value_set_of
 from suffrage.survey import Codebook, Survey
 from suffrage.survey.draft import check_worded
 from suffrage.survey.published_table import PublishedTable
@@ -132,7 +133,7 @@ def surveyed_by(
     wanted: dict[str, Callable[[], ValueSet]] = {}
     if isinstance(found, PublishedTable):
         for population in found.populations:
-            wanted[value_set_name(population)] = _published(found, population)
+            wanted[population] = _published(found, population)
     else:
         known = found.codebook.demographics
         if not by:
@@ -147,18 +148,19 @@ def surveyed_by(
                     f"{', '.join(known) or 'none'}.{did_you_mean(name, known)}"
                 )
             for value in found.responses[name].drop_nulls().unique().sort().to_list():
-                wanted[value_set_name(str(value))] = _of_value(found, name, str(value))
+                # Two demographics may have the same values, such as yes and no.
+                group = f"{name}: {value}" if len(by) > 1 else str(value)
+                wanted[group] = _of_value(found, group, {name: str(value)})
     made, left = _made(wanted)
     return _audited([found], made, left, found if isinstance(found, Survey) else None)
 
 
 def _published(table: PublishedTable, population: str) -> Callable[[], ValueSet]:
-    name = value_set_name(population)
-    return lambda: published_value_set([SourcePopulation(table, population)], name)
+    return lambda: published_value_set([SourcePopulation(table, population)], population)
 
 
-def _of_value(survey: Survey, demographic: str, value: str) -> Callable[[], ValueSet]:
-    return lambda: build_value_set(survey, value_set_name(value), {demographic: value})
+def _of_value(survey: Survey, group: str, where: Where) -> Callable[[], ValueSet]:
+    return lambda: build_value_set(survey, group, where)
 
 
 def _made(
@@ -267,7 +269,8 @@ def run_audit(
     _check_at_hand(models.values())
     scoring = scoring or Scoring()
     auditor = Auditor(surveyed.value_sets)
-    check_worded(auditor.items)
+    files = surveyed.survey.provenance.files if surveyed.survey else ()
+    check_worded(auditor.items, files)
     probes = [ItemProbe(item, None) for item in auditor.items]
     ways = sum(len(ways_of_asking(probe.item, None)) for probe in probes)
     answers: dict[str, list[ModelAnswer]] = {}
