@@ -1,5 +1,6 @@
 """The chat page: what it shows, whom it answers, and the preferences it stores."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -63,6 +64,13 @@ def test_the_page_shows_both_sides_and_what_their_people_said(talk: Interview) -
         said = [100 * a.survey.shares[place] for a in answers if a.survey is not None]
         assert marks[row] == pytest.approx(said)
         assert bars[row] == pytest.approx([100 * [*a.shares.values()][place] for a in answers])
+
+
+def test_two_models_for_the_same_people_say_for_whom_they_answer(talk: Interview) -> None:
+    north, south = talk.sides
+    same = Interview([north, dataclasses.replace(south, persona=north.persona)])
+    assert "Both answer as people up north." in visitor(same).get("/").text
+    assert "Both answer" not in visitor(talk).get("/").text
 
 
 def test_own_answers_are_one_a_line(talk: Interview) -> None:

@@ -169,6 +169,7 @@ def _page(chat: _Chat, problem: str, given: dict[str, str]) -> str:
     names = [side.name for side in chat.interview.sides]
     content = {
         "names": names,
+        "as_whom": _as_whom(chat),
         "notes": [side.note for side in chat.interview.sides if side.note],
         "known": [item.question for item in chat.interview.known_items],
         "exchanges": [_shown(one) for one in chat.exchanges],
@@ -179,6 +180,15 @@ def _page(chat: _Chat, problem: str, given: dict[str, str]) -> str:
         "given": given,
     }
     return page_environment("suffrage.server.chat").get_template("chat.html").render(content)
+
+
+def _as_whom(chat: _Chat) -> str:
+    """Whose answers two models give, where both answer for the same people."""
+    described = {str(side.persona) for side in chat.interview.sides if side.persona is not None}
+    if len(chat.interview.sides) < 2 or len(described) != 1 or chat.box is not None:
+        return ""
+    same = all(side.persona is not None for side in chat.interview.sides)
+    return f"Both answer as {described.pop()}." if same else ""
 
 
 def _shown(exchange: ChatExchange) -> dict[str, Any]:
