@@ -28,8 +28,15 @@ EVERY = dict(commands(get_command(app)))
 def test_help_has_no_type_next_to_a_flag_and_arguments_in_capitals(name: tuple[str, ...]) -> None:
     shown = CliRunner().invoke(app, [*name, "--help"], env={"COLUMNS": "160"}).output
     assert "<bool>" not in shown
+    options = [line for line in shown.splitlines() if " --" in line]
+    assert not [line for line in options if "<str>" in line or "<list[" in line]
     used = shown.split("Usage:", 1)[1].split("\n", 1)[0].split("[OPTIONS]", 1)[1]
     assert used == used.upper(), used
+
+
+def test_the_first_help_has_no_type_next_to_a_flag() -> None:
+    shown = CliRunner().invoke(app, ["--help"], env={"COLUMNS": "160"}).output
+    assert "--version" in shown and "<bool>" not in shown
 
 
 def test_an_option_that_names_an_output_is_out() -> None:
