@@ -47,6 +47,7 @@ def main() -> int:
         print(f"{words}...", file=sys.stderr, flush=True)
     before = len(list(Path(sysconfig.get_path("purelib")).glob("*.dist-info")))
     start = said = time.monotonic()
+    before_share = 0.0
     with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
         command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *arguments]
         pip = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
@@ -61,8 +62,10 @@ def main() -> int:
                 show(words, share, now - start)
             else:
                 clock = time.strftime("%H:%M:%S")
-                line = f"{clock}  {words}: {share:.0%} done, {left(share, now - start)}"
-                print(line, file=sys.stderr, flush=True)
+                # A long download or unpacking stands at one share: its end cannot be told.
+                rest = left(share, now - start) if share > before_share else "still at work"
+                before_share = share
+                print(f"{clock}  {words}: {share:.0%} done, {rest}", file=sys.stderr, flush=True)
         if terminal:
             if pip.returncode == 0:
                 show(words, 1.0, time.monotonic() - start)
@@ -83,7 +86,10 @@ def show(words: str, share: float, elapsed: float) -> None:
 
 def left(share: float, elapsed: float) -> str:
     """The time left, once enough is done to tell."""
-    return f"about {elapsed * (1 - share) / share:.0f} s left" if share > 0.03 else "..."
+    if share <= 0.03:
+        return "..."
+    seconds = elapsed * (1 - share) / share
+    return f"about {seconds:.0f} s left" if seconds < 120 else f"about {seconds / 60:.0f} min left"
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(
 ) -> None:
     (tmp_path / "pip.py").write_text(PIP)
     run = f"import runpy; m = runpy.run_path({str(SCRIPT)!r}, run_name='watch_pip')\n"
-    run += "main = m['main']; main.__globals__['HEARTBEAT'] = 0.9; raise SystemExit(main())"
+    run += "main = m['main']; main.__globals__['HEARTBEAT'] = 0.6; raise SystemExit(main())"
     found = subprocess.run(
         [sys.executable, "-c", run, "Setting up", "4", str(status)],
         env=os.environ | {"PYTHONPATH": str(tmp_path)},
@@ -37,4 +37,6 @@ def test_without_a_terminal_a_line_now_and_then_says_how_far_it_is(
     lines = found.stderr.splitlines()
     assert lines[0] == "Setting up..."
     assert lines[1][8:].startswith("  Setting up: 28% done, about ")
+    # What stands still has no end that could be told.
+    assert lines[2][8:] == "  Setting up: 28% done, still at work"
     assert ("Collecting two" in lines) == (status != 0)
