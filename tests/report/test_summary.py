@@ -216,6 +216,19 @@ def test_a_population_that_it_serves_worse_than_the_floor_is_named(results: Resu
     assert f"For {worse.description} it does worse than that." in found.because
 
 
+def test_a_model_that_was_not_trained_is_not_called_a_model_before_training(
+    results: Results,
+) -> None:
+    untrained = results.model_copy(
+        update={"methods": [m for m in results.methods if m.kind != "trained"]}
+    )
+    found, before = board_summary(untrained), board_summary(results)
+    assert found is not None and before is not None
+    labels = [row.label for row in found.picture.rows]
+    assert "The model as it is" in labels and "The same, told whom to answer as" in labels
+    assert "The model before training" in [row.label for row in before.picture.rows]
+
+
 def test_what_decides_is_first_and_in_the_same_type_as_what_flatters(results: Results) -> None:
     page = render_report(results)
     figures = page.split('<ul class="key-figures">', 1)[1].split("</ul>", 1)[0]

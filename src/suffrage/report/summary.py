@@ -165,6 +165,7 @@ BAR_WORDS = {
 
 WITHOUT_A_MODEL = "a rule without a model"
 HALF_OF_THE_PEOPLE = "Half of the people, for the other half"
+TOLD_WHOM = "The same, told whom to answer as"
 
 
 def _verdict(results: Results, model: MethodFacts) -> tuple[str, list[str]]:
@@ -263,14 +264,15 @@ def _picture(results: Results, model: MethodFacts) -> Plot:
     if bar is not None:
         words = BAR_WORDS[bar[0]]
         rows.append((bar[0], words[0].upper() + words[1:]))
+    trained = model.kind == "trained"
     if base is not None and base.name != model.name:
-        rows.append((base.name, "The model before training"))
+        rows.append((base.name, "The model before training" if trained else "The model as it is"))
     if PROMPT not in (model.name, base.name if base else ""):
-        rows.append((PROMPT, "The same, told whom to answer as"))
+        rows.append((PROMPT, TOLD_WHOM))
     rival = _rival(results, model)
     if rival is not None:
         rows.append((rival.name, f"{rival.label}, no language model"))
-    rows.append((model.name, model.label))
+    rows.append((model.name, TOLD_WHOM if model.name == PROMPT else model.label))
     rows.append((CEILING, HALF_OF_THE_PEOPLE))
     found = [
         (label, "bar" if bar is not None and name == bar[0] else style[name], figure)
