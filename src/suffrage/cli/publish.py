@@ -209,4 +209,7 @@ def clean_command(
     for held in found:
         done = "freed" if held.freed else ""
         say(f"{held.bytes / 1e6:>9.1f} MB  {done:<5}  {held.place}: {WORDS[held.kind]}")
+    if not any(asked.values()):
+        say("Nothing was removed. To free something, add its option, which is in brackets above.")
+        return
     say(f"Freed {sum(held.bytes for held in found if held.freed) / 1e6:.1f} MB.")

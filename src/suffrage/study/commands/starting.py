@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -248,9 +249,12 @@ def _large_values(frame: pl.DataFrame, column: str) -> list[tuple[str, int]]:
 def _split(items: Sequence[Item], started: StartedStudy) -> float:
     """The share of questions to hold out; 0 where there are too few kinds of questions."""
     clusters = len(set(item_clusters(items).values()))
-    started.found.append(
-        f"Questions     {len(items)}, in {plural(clusters, 'kind')} that ask nearly the same"
+    alike = (
+        f"; {clusters}, if those that ask nearly the same count as one"
+        if clusters < len(items)
+        else ", no two of which ask nearly the same"
     )
+    started.found.append(f"Questions     {len(items)}{alike}")
     share = max(SHARE, math.ceil(100 * WANTED_CLUSTERS / clusters) / 100)
     if share <= MOST_SHARE and clusters * (1 - share) >= FEWEST_CLUSTERS:
         started.found.append(f"Held out      {share:.0%} of the questions")
@@ -277,6 +281,7 @@ def _study_text(
     return (
         "# yaml-language-server: $schema=study-schema.json\n"
         f"study: {value_set_name(path.stem)}\n"
+        f"title: {json.dumps(f'Answers in {path.name}', ensure_ascii=False)}\n"
         "seed: 7\n"
         f"survey: {_flow(survey)}\n"
         '# Whose answers. A description fits into "Answer as ... would."\n'
