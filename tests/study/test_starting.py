@@ -6,6 +6,7 @@ import re
 import shlex
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -93,6 +94,17 @@ def test_what_the_user_says_comes_before_what_is_guessed(tmp_path: Path) -> None
     assert {spec.where.get("q1") for spec in study.value_sets[1:]} <= {"1", "2", "3", "4"}
     with pytest.raises(InputError, match=r'no column "distrct".*Did you mean "district"'):
         start_study(tmp_path / "town.csv", tmp_path / "other", StartSettings(by="distrct"))
+
+
+def test_districts_in_any_script_become_groups(tmp_path: Path) -> None:
+    data = write_town(tmp_path)
+    named = {"north": "شمال", "south": "北区"}
+    frame = pl.read_csv(data, infer_schema=False).with_columns(pl.col("district").replace(named))
+    frame.write_csv(data)
+    start_study(data, tmp_path / "new", StartSettings(by="district"))
+    groups = read_study(tmp_path / "new" / "study.yaml").value_sets[1:]
+    assert {spec.where["district"] for spec in groups} >= set(named.values())
+    assert {spec.name for spec in groups} >= {"district-1", "district-2"}
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -302,8 +303,12 @@ def value_set_name(population: str) -> str:
     --------
     >>> value_set_name("Bosnia and Herzegovina")
     'bosnia-and-herzegovina'
+    >>> value_set_name("Ōtautahi")
+    'otautahi'
     """
-    return re.sub(r"[^\w.]+", "-", population.lower(), flags=re.ASCII).strip("-._") or "population"
+    letters = unicodedata.normalize("NFKD", population.lower())
+    plain = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return re.sub(r"[^\w.]+", "-", plain, flags=re.ASCII).strip("-._") or "population"
 
 
 def populations_held_out(study: Study) -> tuple[str, ...]:

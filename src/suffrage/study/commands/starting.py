@@ -230,11 +230,25 @@ def _groups(
     started.found.append(f"Groups        by {column}: {shown}")
     return [
         _Group(
-            value_set_name(value),
+            name,
             {demographic: value},
             f"people whose {demographic.replace('_', ' ')} is {value}",
         )
-        for value, _ in values
+        for (value, _), name in zip(values, _names(demographic, values), strict=True)
+    ]
+
+
+def _names(demographic: str, values: Sequence[tuple[str, int]]) -> list[str]:
+    """A name for each value: its own words, or the demographic's with a number.
+
+    Words in other scripts than the Latin one leave no name, and two values may leave the same.
+    """
+    names = [value_set_name(value) for value, _ in values]
+    taken = {"everyone", "population"}
+    stem = value_set_name(demographic)
+    return [
+        name if names.count(name) == 1 and name not in taken else f"{stem}-{place}"
+        for place, name in enumerate(names, 1)
     ]
 
 
