@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from datetime import datetime
 from statistics import median
 from typing import Any
 
@@ -15,6 +16,7 @@ from suffrage.evaluate.results import (
 from suffrage.plurals import plural
 from suffrage.report.cells import SIDE_NAMES, Cell, Table, fact_pairs, make_table
 from suffrage.report.numbers import number, thousands
+from suffrage.report.plain_words import day_in_words
 
 
 def study_facts(results: Results) -> list[tuple[str, str]]:
@@ -25,7 +27,7 @@ def study_facts(results: Results) -> list[tuple[str, str]]:
         ("Study", study.name),
         ("Model", model),
         ("Survey", results.survey_title),
-        ("Finished", study.finished.partition("T")[0]),
+        ("Finished", day_in_words(datetime.fromisoformat(study.finished).date())),
         ("Content hash", study.content_hash),
     ]
 
