@@ -82,7 +82,7 @@ def test_other_answers_than_the_surveys_are_not_compared_with_it(north: ValueSet
     (answer,) = Interview([side(north)]).ask(north.items[0].id, ["Yes", "No"])
     assert answer.question == north.items[0].question
     assert answer.survey is None and list(answer.shares) == ["Yes", "No"]
-    assert "No survey here asked" in interview_notes([answer])[-1]
+    assert "No survey at hand has" in interview_notes([answer])[-1]
 
 
 def test_without_answers_to_choose_from_equal_sentences_are_counted(north: ValueSet) -> None:

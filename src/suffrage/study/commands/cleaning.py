@@ -17,7 +17,7 @@ from suffrage.study.stages import FOLDERS, only_run_in
 
 HeldKind = Literal["kept", "old", "work", "cache"]
 WORDS: dict[HeldKind, str] = {
-    "kept": "the finished run: checkpoints, answers and results",
+    "kept": "the run: checkpoints, answers and results, as far as it got",
     "old": "stages of earlier versions of the study (--old)",
     "work": "answers kept so that none is asked twice, and points to resume from (--work)",
     "cache": "models turned into ordinary folders, which takes seconds to do again (--cache)",
