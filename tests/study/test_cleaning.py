@@ -58,6 +58,12 @@ def test_the_command_frees_what_is_named_and_counts_bytes(run: Path, tmp_path: P
     assert (run / "splits" / "seed1-0123abcd" / "content").is_file()
 
 
+def test_the_command_says_that_nothing_was_removed_where_nothing_is_named(run: Path) -> None:
+    shown = CliRunner().invoke(app, ["clean", str(run)])
+    assert shown.exit_code == 0 and "Nothing was removed" in shown.output
+    assert "finished" not in shown.output, "a run may be at its beginning"
+
+
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     (tmp_path / "photos").mkdir()
     with pytest.raises(InputError, match="is not a run"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from suffrage.evaluate.results import MethodFacts, Results
@@ -12,6 +13,7 @@ from suffrage.publish.receipt import ReceiptPart
 from suffrage.report.cells import Cell, Table, make_table
 from suffrage.report.finding import Finding, finding
 from suffrage.report.numbers import NOTHING, thousands, with_interval
+from suffrage.report.plain_words import day_in_words
 from suffrage.report.rendering import render_page
 from suffrage.report.summary import Summary, board_summary
 from suffrage.report.tables import fit_figure
@@ -67,6 +69,7 @@ def index_page(
     return render_page(
         "collection.html.j2",
         study=results.study,
+        finished=day_in_words(datetime.fromisoformat(results.study.finished).date()),
         summary=summary,
         finding=_lead(summary, finding(results)),
         checkpoints=_checkpoint_rows(results, parts),

@@ -472,7 +472,7 @@ def _multiplied(facts: _Facts) -> str:
 
 def _to_install(base: ModelIdentity) -> str:
     """The commands that a reader runs first, in an environment that has nothing yet."""
-    said = "To install it: `pip install -c constraints.txt \".[align]\"` in a clone of Suffrage"
+    said = 'To install it: `pip install -c constraints.txt ".[align]"` in a clone of Suffrage'
     own = BUNDLED.get(base.public_name.removeprefix(PREFIX))
     if own is None or not base.public_name.startswith(PREFIX):
         return f"{said}."
