@@ -327,3 +327,16 @@ def test_a_training_s_drawing_says_how_many_questions_chose_its_best_point(
     )
     (tile,) = journal_tiles(results.model_copy(update={"journals": [journal]}))
     assert tile.curves[1].name == words
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_on_paper_no_heading_is_alone_over_what_is_closed(results: Results, chromium: Any) -> None:
+    window = chromium.new_page()
+    window.set_content(render_report(results))
+    window.emulate_media(media="print")
+    assert not window.is_visible("#words") and not window.is_visible("#answers")
+    assert window.is_visible("#limits") and window.is_visible("#asked")
+    window.evaluate("document.querySelectorAll('details').forEach(one => (one.open = true))")
+    assert window.is_visible("#words") and window.is_visible("#answers")
+    window.close()
