@@ -578,7 +578,7 @@ AUDITS: list[tuple[Any, str]] = [
     ({}, "by: name a demographic that makes the groups: area."),
     ({"by": "aera"}, 'by: the survey has no demographic "aera"'),
     ({"by": "area", "key": "KEY"}, "key is for a model behind endpoint."),
-    ({"by": "area", "codebook": None}, "survey town.csv: codebook: is missing."),
+    ({"by": "area", "codebook": None}, "survey town.csv: a data file needs codebook;"),
     ({"by": "area", "survey": "study.yaml"}, "by, codebook and options go with a data file"),
     ({"by": "area", "survey": "gss_spendin"}, 'Did you mean "gss_spending"?'),
     ({"by": "area", "models": ""}, "model.name: is ''; must not be empty."),
