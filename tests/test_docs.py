@@ -117,6 +117,10 @@ def head_of(page: Path) -> str:
     return text.split("\n\n")[1].strip()
 
 
+def test_the_readme_can_be_read_in_one_sitting() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
 @pytest.mark.parametrize(
     "page",
     [*(page for page in PAGES if page.parent != ROOT), *NOTEBOOKS],
