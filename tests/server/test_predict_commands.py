@@ -1,11 +1,13 @@
 """Predictions on record: a hash in the audit log before the round, and scores after it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 from scipy.spatial.distance import jensenshannon
 from typer.testing import CliRunner, Result
 
@@ -100,6 +102,36 @@ def test_changed_predictions_and_changed_statements_are_refused(tmp_path: Path) 
     with pytest.raises(InputError, match="the consultation did not ask"):
         groups = [{"name": "everyone", "description": "x", "where": {"shoes": "big"}}]
         score_predictions(predicted(groups=groups), PUBLIC)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"regoin": "north"}, 'group north: .* did not ask regoin; .* Did you mean "region"?'),
+        ({"region": "norht"}, 'nobody can say region "norht"; the answers are .* mean "north"?'),
+        ({"region": ["south", "norht"]}, 'nobody can say region "norht"'),
+    ],
+)
+def test_a_mistyped_condition_is_named_before_anything_is_predicted(
+    where: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    seeds, form, groups = (tmp_path / name for name in ("seeds.txt", "form.yaml", "groups.yaml"))
+    seeds.write_text("\n".join(list(TEXTS.values())[:6]), encoding="utf-8")
+    options = [{"value": name, "label": {"en": name}} for name in ("north", "south")]
+    asked = {"item": "region", "label": {"en": "Where do you live?"}, "options": options}
+    form.write_text(yaml.safe_dump({"demographics": [asked]}))
+    store, file = tmp_path / "store", tmp_path / "said.json"
+    made = said(
+        *("new", store, "--slug", "water", "--title", "Water", "--question", "How?"),
+        *("--statements", seeds, "--settings", form),
+        *("--organiser", "The council", "--contact", "council@example.org"),
+    )
+    assert made.exit_code == 0, made.exception
+    group = {"name": "north", "description": "people up north", "where": where}
+    groups.write_text(yaml.safe_dump({"groups": [group]}))
+    # The model is not there either: it would be named if it were loaded first.
+    refused = said("predict", store, "water", tmp_path / "none", file, "--groups", groups)
+    assert re.search(message, str(refused.exception)) and not file.exists()
 
 
 @pytest.mark.slow

@@ -106,7 +106,11 @@ def predict_command(
     import suffrage
     from suffrage import storage
     from suffrage.evaluate import Scoring
-    from suffrage.evaluate.recorded_predictions import predict_votes, read_predicted_groups
+    from suffrage.evaluate.recorded_predictions import (
+        check_predicted_groups,
+        predict_votes,
+        read_predicted_groups,
+    )
     from suffrage.server.store import audit
     from suffrage.server.store.contents import to_consultation
     from suffrage.server.store.stored_predictions import PREDICT
@@ -114,9 +118,16 @@ def predict_command(
     if out.exists():
         raise InputError(f"{out} is there already; predictions on record are never replaced.")
     store = open_for_command(where)
-    chain = named_consultation(store, slug).id
+    about = named_consultation(store, slug)
     content = to_consultation(store, slug)
     asked = read_predicted_groups(groups, content)
+    choices: dict[str, set[str]] = {
+        item.item: {option.value for option in item.options} for item in about.settings.demographics
+    }
+    # What people said counts as well, where the consultation was brought in with their votes.
+    for item, value in content.demographics.select("item", "value").iter_rows():
+        choices.setdefault(item, set()).add(value)
+    check_predicted_groups(asked, choices)
     lowest = Scoring().lowest_mass if lowest_mass is None else lowest_mass
     loaded = suffrage.load_model(model)
     identity = storage.folder_hash(Path(model)) if Path(model).is_dir() else model
@@ -128,7 +139,7 @@ def predict_command(
         "votes_before": found.votes_before,
     }
     with store.write() as c:
-        audit.append_entry(c, chain, "command line", PREDICT, found.model, detail)
+        audit.append_entry(c, about.id, "command line", PREDICT, found.model, detail)
     store.close()
     say(
         f"{out}  {len(found.statements)} statements for {len(asked)} groups, "

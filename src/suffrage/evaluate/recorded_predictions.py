@@ -6,7 +6,7 @@ later can see that they are the ones of then.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from suffrage import settings, storage
 from suffrage.consult.consultation import Consultation, accepted_opinions
 from suffrage.consult.people import demographics_survey, people_for, wide_demographics
 from suffrage.consult.votes import id_order
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate.asking.voting_groups import AVERAGE, EVEN, decided_agreement
 from suffrage.evaluate.results import ALL, Figure, FigureDifference
 from suffrage.evaluate.statistics.figures import make_figures
@@ -277,13 +277,7 @@ def _shares_of(
     everyone = people_for(consultation, "taking part")
     members = list(everyone)
     if group.where:
-        known = set(consultation.demographics["item"].unique())
-        missing = sorted(set(group.where) - known)
-        if missing:
-            raise InputError(
-                f"group {group.name}: the consultation did not ask {missing[0]}; it asked "
-                f"{', '.join(sorted(known)) or 'nothing'}."
-            )
+        _check_asked(group, consultation.demographics["item"].unique().to_list())
         survey = demographics_survey(wide_demographics(consultation, everyone))
         meets = matching(survey, group.where, group.name)
         members = [person for person, is_in in zip(everyone, meets, strict=True) if is_in]
@@ -291,6 +285,49 @@ def _shares_of(
     counts = VoteCounts.of(consultation, weights, list(statements), 1.0)
     cells, _ = counts.distributions(weights, least_voters)
     return {item.removeprefix("statement/"): cell.shares for item, cell in cells.items()}
+
+
+def _check_asked(group: PredictedGroup, asked: Iterable[str]) -> None:
+    """Raises InputError where a group is defined by what participants were not asked."""
+    known = sorted(asked)
+    for key in group.where:
+        if key not in known:
+            raise InputError(
+                f"group {group.name}: the consultation did not ask {key}; it asked "
+                f"{', '.join(known) or 'nothing'}.{did_you_mean(key, known)}"
+            )
+
+
+def check_predicted_groups(
+    groups: Sequence[PredictedGroup], choices: Mapping[str, Collection[str]]
+) -> None:
+    """Check the conditions of groups before anything is predicted for them.
+
+    Predictions on record are never replaced, and a mistyped condition would show only when they
+    are compared with the votes.
+
+    Parameters
+    ----------
+    groups : sequence of PredictedGroup
+    choices : mapping
+        By question that participants are asked about themselves, what they can say.
+
+    Raises
+    ------
+    InputError
+        A question is not asked, or has no such answer. The message names the nearest spelling.
+    """
+    for group in groups:
+        _check_asked(group, choices)
+        for key, wanted in group.where.items():
+            if isinstance(wanted, Mapping):
+                continue
+            for value in map(str, wanted if isinstance(wanted, list) else [wanted]):
+                if value not in choices[key]:
+                    raise InputError(
+                        f'group {group.name}: nobody can say {key} "{value}"; the answers are '
+                        f"{', '.join(sorted(choices[key]))}.{did_you_mean(value, choices[key])}"
+                    )
 
 
 def read_predicted_groups(
