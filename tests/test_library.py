@@ -75,7 +75,7 @@ def test_type_checkers_see_what_is_loaded_when_it_is_used() -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="no attribute 'read_surveys'"):
+    with pytest.raises(AttributeError, match=r'no attribute .read_surveys.\. .* "read_survey"'):
         suffrage.read_surveys  # noqa: B018
 
 
@@ -188,6 +188,46 @@ def test_keywords_split_items_as_the_rule_of_a_study_does(survey: suffrage.Surve
         suffrage.split_items(survey, shares=0.5)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"by": "list", "items": ["raods"]}, 'items: there is no "raods"; .* mean "roads"'),
+        ({"by": "topic", "topics": ["transprot"]}, 'topics: there is no .* mean "transport"'),
+        ({"topic": ["transprot"]}, 'topic: there is no topic .* mean "transport"'),
+        ({"share": 1}, "by item, share 1.0 leaves no item to train on"),
+    ],
+)
+def test_a_split_names_keywords_and_the_nearest_item_or_topic(
+    given: dict[str, Any], message: str, survey: suffrage.Survey
+) -> None:
+    with pytest.raises(InputError, match=f"^split_items: {message}"):
+        suffrage.split_items(survey, **given)
+
+
+def test_files_that_are_not_there_are_named_with_the_nearest(town: Path) -> None:
+    votes = suffrage.read_polis(town / "polis-export")
+    (town / "people.csv").write_text("participant,area\n0,north\n")
+    (town / "margins.yaml").write_text("margins: {area: {north: 1}}\nsource: x\n")
+    for people, margins, near in (
+        ("peolpe.csv", "margins.yaml", "people.csv"),
+        ("people.csv", "margnis.yaml", "margins.yaml"),
+    ):
+        with pytest.raises(InputError, match=rf'no such file\. Did you mean "{near}"\?$'):
+            suffrage.find_opinion_groups(votes, people=town / people, margins=town / margins)
+    for read in (suffrage.Survey.read, suffrage.ValueSet.read, suffrage.ItemSplit.read):
+        with pytest.raises(InputError, match=r"no such file\. There is no folder .*gone\.$"):
+            read(town / "gone")
+    with pytest.raises(InputError, match="a folder, not a file; give the path of the file"):
+        suffrage.read_study(town)
+    with pytest.raises(InputError, match=r"there is no consultation\.json here; give a folder"):
+        suffrage.read_consultation(town / "polis-export")
+
+
+def test_a_key_that_is_no_text_is_no_item(survey: suffrage.Survey) -> None:
+    with pytest.raises(InputError, match='has no item "3"'):
+        survey.codebook[3]  # type: ignore[index]
+
+
 # --- asking ----------------------------------------------------------------------------------
 
 
@@ -255,7 +295,7 @@ def test_an_adapter_is_refused_over_other_weights_or_none(
     ("question", "options", "message"),
     [
         ("Which?", [], "0 options"),
-        ("Which?", ["Red"], "1 options"),
+        ("Which?", ["Red"], "1 option for"),
         (" ", ["Red", "Green"], "give a text"),
         ("Which?", ["Red", "Red"], "have the same text"),
         ("Which?", ["Red", "Red "], "have the same text"),
@@ -415,7 +455,13 @@ def test_a_wrong_type_is_a_sentence_with_verb_and_argument(
         (lambda: suffrage.audit_models([], "gss_spending"), "give at least one model"),
         (lambda: suffrage.load_model("m", dtype="int8"), 'dtype is "int8"; give float32, bfloat16'),
         (lambda: suffrage.HeldOut(by="itm"), r"^HeldOut: by: is 'itm'; must be 'item', 'topic' or"),
-        (lambda: suffrage.HeldOut(by="item"), "^HeldOut: by: item needs exactly one of share"),
+        (lambda: suffrage.HeldOut(by="item"), r"^HeldOut: by: item needs share\.$"),
+        (lambda: suffrage.read_polis(""), r"^read_polis: folder is ''; give a path\.$"),
+        (lambda: suffrage.load_model(" "), "^load_model: model is ' '; give a folder, a hub id"),
+        (lambda: suffrage.ask("m", "Which?", ["A", "B"], as_=""), "as_ is ''; give a population's"),
+        (lambda: suffrage.chat("m", as_=""), "as_ is ''; give a population's name"),
+        (lambda: suffrage.chat("m", against=""), "against is ''; give another population's name"),
+        (lambda: suffrage.ask("m", "Which?", ["A"]), "ask: 1 option for the question 'Which"),
         (lambda: suffrage.Item(id="a", question="Which?"), r"^Item: options: is missing\.$"),
     ],
 )
@@ -581,7 +627,7 @@ AUDITS: list[tuple[Any, str]] = [
     ({"by": "area", "codebook": None}, "survey town.csv: a data file needs codebook;"),
     ({"by": "area", "survey": "study.yaml"}, "by, codebook and options go with a data file"),
     ({"by": "area", "survey": "gss_spendin"}, 'Did you mean "gss_spending"?'),
-    ({"by": "area", "models": ""}, "model.name: is ''; must not be empty."),
+    ({"by": "area", "models": ""}, "audit_models: models is ''; give a model's name or folder"),
     ({"by": "area", "models": "study.yaml"}, "study.yaml: model is 'tiny-model', which has no"),
 ]
 

@@ -132,7 +132,11 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
-        raise AttributeError(f"module 'suffrage' has no attribute {name!r}")
+        from suffrage.errors import did_you_mean
+
+        raise AttributeError(
+            f"module 'suffrage' has no attribute {name!r}.{did_you_mean(name, _MODULES)}"
+        )
     return getattr(import_module(f"suffrage.{_MODULES[name]}"), name)
 
 

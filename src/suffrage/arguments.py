@@ -69,9 +69,16 @@ NAME = ArgumentKind(
     "a name with a letter or digit in it",
     lambda given: isinstance(given, str) and any(letter.isalnum() for letter in given),
 )
+NOT_EMPTY = ArgumentKind(
+    "a text that is not empty", lambda given: isinstance(given, str) and bool(given.strip())
+)
 PATH = ArgumentKind(
     "a path",
-    lambda given: isinstance(given, PathLike) or (isinstance(given, str) and "\0" not in given),
+    # Path("") is the folder at hand, which nobody means by an empty text.
+    lambda given: (
+        isinstance(given, PathLike)
+        or (isinstance(given, str) and bool(given.strip()) and "\0" not in given)
+    ),
 )
 NUMBER = instance_of(Integral, words="a whole number")
 # NumPy draws from no negative seed.

@@ -16,6 +16,7 @@ from suffrage.align.checkpoint import MANIFEST, load_model_or_checkpoint
 from suffrage.arguments import (
     FLAG,
     MAPPING,
+    NOT_EMPTY,
     NOTHING,
     NUMBER,
     PATH,
@@ -83,8 +84,8 @@ _NAMED_MODEL = (PATH | instance_of(Checkpoint, words="a Checkpoint")).but_say(
 _LOADED_MODEL = ArgumentKind(
     "what load_model returned", lambda given: hasattr(type(given), "choose")
 )
-_POPULATION = instance_of(
-    str, ValueSet, Mapping, words="a population's name, a value set, or answers to other questions"
+_POPULATION = (NOT_EMPTY | instance_of(ValueSet, Mapping, words="a value set")).but_say(
+    "a population's name, a value set, answers to other questions"
 )
 _VOTES = instance_of(
     Conversation, Consultation, words="what read_polis or read_consultation returned"
@@ -113,7 +114,7 @@ def load_model(
         A folder that Transformers or a training of Suffrage wrote, a hub id such as
         "owner/name", or "bundled:smollm2-135m". An adapter is loaded over the model that its
         manifest names.
-    dtype : {"float32", "bfloat16"}
+    dtype : {"float32", "bfloat16", "float16"}
         The number format of the weights.
     trust_remote_code : bool
         Whether to run Python code that comes with the model.
@@ -248,7 +249,7 @@ def _item(question: str | Item, options: Sequence[str], ordered: bool) -> Item:
 
 @takes(
     model=_NAMED_MODEL,
-    as_=TEXT.but_say("a population's name") | NOTHING,
+    as_=NOT_EMPTY.but_say("a population's name") | NOTHING,
     against=_NAMED_MODEL.but_say("another population's name, another model") | NOTHING,
     study=A_STUDY | NOTHING,
 )

@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError, ValidationInfo
 from pydantic_core import core_schema
 
-from suffrage.errors import InputError, did_you_mean
+from suffrage.errors import InputError, did_you_mean, near_files
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -62,8 +62,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file.") from error
-    except (IsADirectoryError, PermissionError) as error:
+        raise InputError(f"{path}: no such file.{near_files(path)}") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: a folder, not a file; give the path of the file.") from error
+    except PermissionError as error:
         raise InputError(f"{path}: not a file that can be read.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: not in UTF-8 (byte {error.start}); save it as UTF-8.") from error

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from suffrage.errors import ANOTHER_PLACE, InputError, SuffrageError, unreadable_json
+from suffrage.errors import ANOTHER_PLACE, InputError, SuffrageError, near_files, unreadable_json
 
 try:
     import fcntl as _flock
@@ -225,7 +225,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file.") from error
+        raise InputError(f"{path}: no such file.{near_files(path)}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: {unreadable_json(error)}.") from error
 

@@ -290,6 +290,11 @@ def read_consultation(folder: str | Path) -> Consultation:
     True
     """
     folder = Path(folder)
+    if folder.is_dir() and not (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{folder}: there is no {MANIFEST} here; give a folder that `suffrage consult export` "
+            "wrote, and read an export from Polis with read_polis."
+        )
     manifest = storage.read_json(folder / MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise InputError(

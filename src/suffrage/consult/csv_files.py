@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from suffrage.errors import InputError
+from suffrage.errors import InputError, near_files
 
 _FORMULA = re.compile(r"'*[=+\-@\t\r\0]")
 
@@ -47,6 +47,8 @@ def read_csv_as_text(path: Path) -> pl.DataFrame:
     """
     try:
         return pl.read_csv(path, infer_schema=False)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file.{near_files(path)}") from error
     except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path}: not readable as CSV in UTF-8 ({error}).") from error
 

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from suffrage.consult.consultation import Consultation
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean, near_files
 from suffrage.population import ValueSet
 from suffrage.population.comparison import FALSE_DISCOVERY_RATE, benjamini_hochberg
 from suffrage.survey import effective_sample_size
@@ -65,7 +65,7 @@ def read_links(path: Path) -> list[Link]:
         There is no such file, a column is missing or a cell is empty.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file.")
+        raise InputError(f"{path}: no such file.{near_files(path)}")
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         if set(reader.fieldnames or ()) != set(COLUMNS):
@@ -149,6 +149,7 @@ def _survey_share(value_set: ValueSet, link: Link) -> tuple[float, float]:
     if absent:
         raise InputError(
             f'links: {link.item} has no option "{absent[0]}"; there are {", ".join(codes)}.'
+            f"{did_you_mean(absent[0], codes)}"
         )
     chosen = [codes.index(code) for code in link.options]
     error = distribution.replicates[:, chosen].sum(axis=1).std(ddof=1)

@@ -145,7 +145,7 @@ class Codebook(BaseModel):
             if item.id == item_id:
                 return item
         raise InputError(
-            f'the codebook has no item "{item_id}".{did_you_mean(item_id, self.item_ids)}'
+            f'the codebook has no item "{item_id}".{did_you_mean(str(item_id), self.item_ids)}'
         )
 
     @property

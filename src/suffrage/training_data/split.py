@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise, takewhile
@@ -17,7 +18,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from suffrage import settings, storage
 from suffrage.arguments import FLAG, NOTHING, PATH, SEED, instance_of, several, takes
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.survey import Item, Survey
 from suffrage.text_overlap import (
     ContainedTexts,
@@ -93,7 +94,8 @@ class HeldOut(settings.MadeInPython):
                 f"{extra[0]} does not go with by: {self.by} (use {' or '.join(wanted)})"
             )
         if sum(bool(given[key]) for key in wanted) != 1:
-            raise ValueError(f"by: {self.by} needs exactly one of {' and '.join(wanted)}")
+            needed = wanted[0] if len(wanted) == 1 else f"exactly one of {' and '.join(wanted)}"
+            raise ValueError(f"by: {self.by} needs {needed}")
         return self
 
 
@@ -199,6 +201,16 @@ class TrainedBefore:
     batteries: Mapping[str, str] = field(default_factory=dict)
 
 
+@contextmanager
+def _named_as_keywords() -> Iterator[None]:
+    """Within the block, errors about a study's `held_out:` name the verb's own keywords."""
+    try:
+        yield
+    except InputError as error:
+        said = re.sub(r"^held_out(\.|: )", "split_items: ", str(error))
+        raise type(error)(said) from error
+
+
 @takes(
     survey=instance_of(Survey, words="a survey")
     | several("a list of items", instance_of(Item, words="an Item")),
@@ -254,8 +266,10 @@ def split_items(
     ('parks',)
     """
     if held_out is None:
-        held_out = settings.validated(HeldOut, rule, "split_items")
-    elif rule:
+        given = settings.validated(HeldOut, rule, "split_items")
+        with _named_as_keywords():
+            return split_items(survey, given, seed, to_train, before)
+    if rule:
         raise InputError(f"split_items: give held_out or {next(iter(rule))}, not both.")
     items = survey.codebook.items if isinstance(survey, Survey) else survey
     clusters = item_clusters(items)
@@ -695,6 +709,7 @@ def _split_by_regimes(
             raise InputError(
                 f'held_out.survey: there is no source "{wanted}"; there are '
                 f"{', '.join(sorted(sources - {''})) or 'no named sources'}."
+                f"{did_you_mean(wanted, sources - {''})}"
             )
         hold_out("survey", [item.id for item in items if source_of(item.id) == wanted])
     new.check_named("survey", regimes, new.before.items)
@@ -743,7 +758,7 @@ def _topics_held_out(
         if unknown:
             raise InputError(
                 f'held_out.topic: there is no topic "{unknown[0]}"; there are '
-                f"{', '.join(sorted(known)) or 'none'}."
+                f"{', '.join(sorted(known)) or 'none'}.{did_you_mean(unknown[0], known)}"
             )
         named = [item for name in wanted for item in groups[f"topic {name}"]]
         new.check_named("topic", named, new.before.batteries)
@@ -791,6 +806,7 @@ def _named_groups(
             key = "items" if held_out.items else "topics"
             raise InputError(
                 f'held_out.{key}: there is no "{wanted}"; there are {", ".join(known)}.'
+                f"{did_you_mean(wanted, known)}"
             )
     topics = {item.id: str(item.topic) for item in items}
     return [

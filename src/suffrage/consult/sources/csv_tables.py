@@ -7,7 +7,7 @@ import io
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from suffrage.errors import InputError, did_you_mean
+from suffrage.errors import InputError, did_you_mean, near_files
 
 # The one that divides a header into most names is the file's.
 SEPARATORS = (",", ";", "\t", "|")
@@ -39,6 +39,8 @@ def read_table_rows(path: Path) -> tuple[list[str], list[dict[str, str]]]:
     """
     try:
         return rows_of_text(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file.{near_files(path)}") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not readable as CSV in UTF-8 ({error}).") from error
 

@@ -17,6 +17,7 @@ from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate.asking.answers import Scoring
 from suffrage.models import Answerer, ItemProbe, ModelAnswer, open_question, read_letters
 from suffrage.models.asking import Persona, Ways
+from suffrage.plurals import plural
 from suffrage.population import AnswerDistribution, ValueSet
 from suffrage.survey import Item, Option
 from suffrage.training_data.average_answer import AverageAnswers, times_average
@@ -43,8 +44,8 @@ def item_in_words(question: str, options: Sequence[str], ordered: bool) -> Item:
     """
     if not question.strip() or not 2 <= len(options) <= 26:
         raise InputError(
-            f"ask: {len(options)} options for the question {question!r}; give a text and 2 to 26 "
-            "answers to choose from."
+            f"ask: {plural(len(options), 'option')} for the question {question!r}; give a "
+            "text and 2 to 26 answers to choose from."
         )
     if not all(text.strip() for text in options):
         raise InputError(f"ask: one of the options {list(options)} has no text.")

@@ -16,7 +16,7 @@ from pathlib import Path
 from sqlalchemy import delete, insert, update
 
 from suffrage import storage
-from suffrage.errors import InputError, SuffrageError
+from suffrage.errors import InputError, SuffrageError, near_files
 from suffrage.server.store import audit
 from suffrage.server.store.database import (
     DATABASE,
@@ -115,7 +115,7 @@ def restore(file: Path, folder: Path, secret: Path | None, new_secret: bool = Fa
     """
     storage.check_free_for_writing(folder)
     if not file.is_file():
-        raise InputError(f"{file}: no such file.")
+        raise InputError(f"{file}: no such file.{near_files(file)}")
     named = is_named_by_environment()
     if new_secret and (named or secret is not None):
         raise InputError("a new secret is made without one that is named; leave one of them out.")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, near_files
 from suffrage.survey.country_names import usual_country_name
 from suffrage.survey.formats.separated_text import read_csv
 from suffrage.survey.published_table import PublishedAnswer, PublishedTable, build_table
@@ -85,7 +85,7 @@ def globalopinionqa_answers(
         The file has another layout; the message names the row.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file.")
+        raise InputError(f"{path}: no such file.{near_files(path)}")
     if path.name.removesuffix(".gz").endswith((".json", ".jsonl")):
         if sources is not None:
             raise InputError(f"{path.name} does not name the surveys; leave out sources.")

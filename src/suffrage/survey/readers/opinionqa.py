@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import storage
-from suffrage.errors import InputError, unreadable_json
+from suffrage.errors import InputError, near_files, unreadable_json
 from suffrage.survey.published_table import PublishedAnswer, PublishedTable, build_table
 from suffrage.survey.readers.published_table import TableOptions, files
 from suffrage.survey.reading import Reader, existing_file
@@ -89,7 +89,7 @@ def opinionqa_answers(path: Path) -> Iterator[PublishedAnswer]:
     Raises InputError on a file of another layout, naming the record.
     """
     if not path.is_file():
-        raise InputError(f"{path}: no such file.")
+        raise InputError(f"{path}: no such file.{near_files(path)}")
     for number, record in enumerate(_records(path), start=1):
         absent = [key for key in KEYS if not isinstance(record, dict) or key not in record]
         if absent:
