@@ -315,6 +315,7 @@ def test_rows_and_joined_rows_never_share_a_vote_in_any_release(tmp_path: Path) 
     [
         ({"cross": (("age", "shoes"),)}, '"shoes" is not a demographic item'),
         ({"private": CoarseVotesSettings(stratum="party")}, '"party" is not a demographic item'),
+        ({"cross": (("age", "regoin"),)}, 'Did you mean "region"'),
         (
             {"joined": JoinedRowsSettings(attributes=("age",), statements=("s99",))},
             '"s99" is not an accepted',

@@ -30,6 +30,7 @@ def test_a_part_keeps_the_conditions_of_its_whole(write_study: Write) -> None:
     ("part", "message"),
     [
         ({"name": "part", "of": "gone"}, "'gone' is no value set above it; there are north"),
+        ({"name": "part", "of": "nroth"}, 'Did you mean "north"'),
         ({"name": "part", "of": "north", "where": {"region": "south"}}, "region is in its"),
         ({"name": "part", "parent": {"region": "north"}}, "parent is not a key"),
     ],

@@ -72,6 +72,7 @@ def test_someone_of_unknown_category_is_an_error_unless_kept() -> None:
         ({"region": {"north": 1.0}}, 'respondents with "south" have no target'),
         ({"region": {**HALVES, "east": 0.0001}}, 'nobody in the sample is "east"'),
         ({"religion": {"yes": 0.5, "no": 0.5}}, "religion is not a demographic column"),
+        ({"regoin": HALVES}, 'regoin is not a demographic .* Did you mean "region"'),
         ({"age": {"18-40": 0.5, "50+": 0.5}}, "lies in no category"),
         ({"age": {"18-50": 0.5, "50+": 0.5}}, "50 lies in 2 categories"),
         ({"region x age": {"north": 0.5, "south": 0.5}}, "names 1 categories for 2 columns"),

@@ -18,7 +18,7 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from suffrage.arrays import FloatArray
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate.asking.groups import half_sample_fit, under_replicates
 from suffrage.evaluate.asking.item_probes import (
     READ,
@@ -172,7 +172,7 @@ def _check_names(options: Options, value_sets: Sequence[ValueSet]) -> None:
     if unknown:
         raise InputError(
             f'evaluate: transfer: value_sets: the study has no value set "{unknown[0]}"; it has '
-            f"{', '.join(known)}."
+            f"{', '.join(known)}.{did_you_mean(unknown[0], known)}"
         )
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from suffrage import storage
 from suffrage.arrays import FloatArray, PositionArray
-from suffrage.errors import InputError, require
+from suffrage.errors import InputError, did_you_mean, require
 from suffrage.population.correspondence import corresponding_clusters
 from suffrage.population.distributions import grouped_shares, share_intervals
 from suffrage.population.latent_classes import (
@@ -435,6 +435,7 @@ def _answers(
         raise InputError(
             f"segments {name}: items: there is no item {unknown[0]}; there are "
             f"{', '.join(survey.codebook.item_ids)}."
+            f"{did_you_mean(unknown[0], survey.codebook.item_ids)}"
         )
     rows = select_by_id(survey, where, name)
     items, columns = [], []

@@ -320,7 +320,8 @@ class Study(settings.MadeInPython):
                 if spec.start not in trained:
                     raise ValueError(
                         f"{spec.name}: from: {spec.start!r} is no trained method above it; there "
-                        f"are {', '.join(trained) or 'none'} (a folder is written ./{spec.start})"
+                        f"are {', '.join(trained) or 'none'} (a folder is written ./{spec.start})."
+                        f"{did_you_mean(spec.start, trained)}"
                     )
                 if spec.method.load or trained[spec.start].method.load:
                     shares = spec if spec.method.load else trained[spec.start]
@@ -350,7 +351,7 @@ class Study(settings.MadeInPython):
                 if spec.of not in whole:
                     raise ValueError(
                         f"{spec.name}: of: {spec.of!r} is no value set above it; there are "
-                        f"{', '.join(whole) or 'none'}"
+                        f"{', '.join(whole) or 'none'}.{did_you_mean(spec.of, whole)}"
                     )
                 above = whole[spec.of].where
                 twice = sorted(set(above) & set(spec.where))

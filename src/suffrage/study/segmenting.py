@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suffrage import settings, storage
-from suffrage.errors import InputError, require_installed
+from suffrage.errors import InputError, did_you_mean, require_installed
 from suffrage.population import ValueSet
 from suffrage.population.segments import (
     Segmentation,
@@ -43,7 +43,7 @@ def segment_study(
     if value_set is not None and value_set not in specs:
         raise InputError(
             f'there is no value set "{value_set}" in {study.source.name}; there are '
-            f"{', '.join(specs)}."
+            f"{', '.join(specs)}.{did_you_mean(value_set, specs)}"
         )
     where = specs[value_set].where if value_set else {}
     name = value_set or "segment"

@@ -14,7 +14,7 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.arrays import BoolArray
-from suffrage.errors import InputError, naming_file
+from suffrage.errors import InputError, did_you_mean, naming_file
 from suffrage.population import ValueSet, build_value_set
 from suffrage.population.published import SourcePopulation, published_value_set
 from suffrage.population.segments import Segmentation, segment_survey
@@ -247,7 +247,8 @@ def _each_population(study: Study, each: EachSpec, sources: Sources) -> tuple[Va
     if unknown:
         raise InputError(
             f'value_sets.only: there is no population "{unknown[0]}"; there are '
-            f"{', '.join(sorted(found)[:12])} ..."
+            f"{', '.join(sorted(found)[:12])}{' ...' if len(found) > 12 else '.'}"
+            f"{did_you_mean(unknown[0], found)}"
         )
     kept = [
         name
@@ -327,6 +328,7 @@ def populations_held_out(study: Study) -> tuple[str, ...]:
             raise InputError(
                 f'held_out.population: there is no value set "{unknown[0]}"; there are '
                 f"{', '.join(names[:12])}{' ...' if len(names) > 12 else ''}."
+                f"{did_you_mean(unknown[0], names)}"
             )
         chosen = tuple(wanted)
     else:

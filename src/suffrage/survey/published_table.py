@@ -16,7 +16,7 @@ import polars as pl
 
 from suffrage import storage
 from suffrage.arrays import FloatArray
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
 from suffrage.survey.codes import plain_code
 from suffrage.survey.non_response_labels import LabelReading, read_labels
@@ -111,7 +111,7 @@ class PublishedTable:
             if name not in self.cells:
                 raise InputError(
                     f'survey.rename: there is no population "{name}"; there are '
-                    f"{_first(self.populations)}."
+                    f"{_first(self.populations)}.{did_you_mean(name, self.populations)}"
                 )
         new = {name: names.get(name, name) for name in self.cells}
         twice = [name for name, count in Counter(new.values()).items() if count > 1]

@@ -16,7 +16,7 @@ import polars as pl
 from pydantic import ConfigDict, Field, field_validator
 
 from suffrage.arrays import FloatArray, IntArray
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.settings import MadeInPython
 from suffrage.survey.effective_size import design_effect, effective_sample_size
 from suffrage.survey.raking import Margin, Raked, margin_shares, rake
@@ -196,6 +196,7 @@ def _margin(survey: Survey, name: str, shares: Mapping[str, float], spec: Weight
             raise InputError(
                 f"{place}: {column} is not a demographic column of this survey; there are "
                 f"{', '.join(survey.codebook.demographics) or 'none'}."
+                f"{did_you_mean(column, survey.codebook.demographics)}"
             )
     parts = [[part.strip() for part in category.split(JOIN)] for category in shares]
     for category, found in zip(shares, parts, strict=True):

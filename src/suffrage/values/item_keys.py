@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from suffrage import settings
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.survey import Codebook, Item
 from suffrage.survey.formats.codebook_values import written_code
 from suffrage.values.taxonomies import Taxonomy, Value, rows_of, taxonomy
@@ -132,6 +132,7 @@ def item_key(instrument: str) -> ItemKey:
         raise InputError(
             f'there is no item key "{instrument}"; there are {", ".join(instruments())}, and a '
             "key of your own is a file that ends in .yaml."
+            f"{did_you_mean(instrument, instruments())}"
         )
     (whose,) = (taxonomy(name) for name in taxonomies)
     order = [value.id for value in whose.values if value.id in found]
@@ -211,7 +212,7 @@ class KeyFile(BaseModel):
             if strange:
                 raise InputError(
                     f"{instrument}: values.{strange[0]} is not a value of {self.taxonomy}; it has "
-                    f"{', '.join(known)}."
+                    f"{', '.join(known)}.{did_you_mean(strange[0], known)}"
                 )
         else:
             whose = self._own_taxonomy(instrument)

@@ -9,7 +9,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 
 FOLDER = Path(__file__).parent / "data"
 
@@ -82,7 +82,10 @@ def taxonomy(name: str) -> Taxonomy:
     ['SD', 'ST']
     """
     if name not in _TITLES:
-        raise InputError(f'there is no taxonomy "{name}"; there are {", ".join(_TITLES)}.')
+        raise InputError(
+            f'there is no taxonomy "{name}"; there are {", ".join(_TITLES)}.'
+            f"{did_you_mean(name, _TITLES)}"
+        )
     title, source = _TITLES[name]
     values = tuple(
         Value(

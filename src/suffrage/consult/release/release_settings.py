@@ -10,7 +10,7 @@ from suffrage import settings
 from suffrage.consult.consultation import Consultation, accepted_statements
 from suffrage.consult.release.disclosure import JoinRule
 from suffrage.consult.release.private_record import PrivateRecord
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 
 
 class JoinedRowsSettings(BaseModel):
@@ -129,7 +129,7 @@ def check_settings(
         if item not in items:
             raise InputError(
                 f'release: "{item}" is not a demographic item of this consultation; there are '
-                f"{', '.join(items) or 'none'}."
+                f"{', '.join(items) or 'none'}.{did_you_mean(item, items)}"
             )
     if wanted.joined is not None:
         _check_joined(consultation, wanted.joined, record)

@@ -11,7 +11,7 @@ import numpy as np
 
 from suffrage import storage
 from suffrage.arrays import FloatArray, IntArray
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.evaluate.results import MethodFacts, Results
 from suffrage.population.rectify import Rectified
 from suffrage.population.where import select
@@ -250,7 +250,8 @@ def _check_sampling(sample: int | None, repeats: int, population: Study | None) 
 def _check_known(flag: str, given: Sequence[str], known: Collection[str]) -> None:
     for name in given:
         if name not in known:
-            raise InputError(f'{flag} "{name}": there are {", ".join(known)}.')
+            hint = did_you_mean(name, known)
+            raise InputError(f'{flag} "{name}": there are {", ".join(known)}.{hint}')
 
 
 def _ordered(survey: Survey) -> Survey:

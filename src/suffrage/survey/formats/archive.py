@@ -11,7 +11,7 @@ import polars as pl
 from pydantic import BaseModel, BeforeValidator, ConfigDict, field_validator, model_validator
 
 from suffrage import settings, storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.plurals import plural
 from suffrage.survey.codebook import Codebook, Item, NonResponse, Option
 from suffrage.survey.codes import code_order, plain_code
@@ -403,7 +403,7 @@ def build_survey(
     if unknown:
         raise InputError(
             f"survey.items: {unknown[0]} is not an item of the codebook of {reader}; it has "
-            f"{', '.join(list(items)[:8])} and others."
+            f"{', '.join(list(items)[:8])} and others.{did_you_mean(unknown[0], items)}"
         )
     archive.needed([variable[item] for item in options.items or ()])
     wanted = [item for item in options.items or items if archive.has(variable[item])]

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from suffrage import storage
-from suffrage.errors import InputError
+from suffrage.errors import InputError, did_you_mean
 from suffrage.survey.codebook import Codebook, Item, NonResponse
 from suffrage.survey.codes import plain_code
 from suffrage.survey.formats.codebook_values import option_list
@@ -107,7 +107,7 @@ def read(options: Options, folder: Path) -> Survey:
     if unknown:
         raise InputError(
             f"survey.items: {unknown[0]} is not a question of {INFO}; it has "
-            f"{', '.join(list(questions)[:8])} and others."
+            f"{', '.join(list(questions)[:8])} and others.{did_you_mean(unknown[0], questions)}"
         )
     wanted = options.items or tuple(questions)
     absent = [item for item in wanted if item not in people.columns]
