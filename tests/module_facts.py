@@ -28,8 +28,7 @@ class ModuleFacts:
     docstring: str
     # The top-level packages and modules of this project that it imports from.
     layers: frozenset[str]
-    # The modules of this project that it imports by name, outside functions and anywhere.
-    at_once: frozenset[str]
+    # The modules of this project that it imports by name, also inside functions.
     anywhere: frozenset[str]
     # The name of each function, also of methods and inner ones, and its number of lines.
     functions: tuple[tuple[str, int], ...]
@@ -42,8 +41,7 @@ def facts_of(path: Path) -> ModuleFacts:
     return ModuleFacts(
         ast.get_docstring(tree) or "",
         frozenset(imported_layers(everywhere)),
-        frozenset(imported_modules(import_statements(tree.body, in_functions=False))),
-        frozenset(imported_modules(import_statements(tree.body, in_functions=True))),
+        frozenset(imported_modules(import_statements(tree.body))),
         tuple(
             (node.name, (node.end_lineno or node.lineno) - node.lineno + 1)
             for node in everywhere
@@ -78,22 +76,21 @@ def imported_layers(statements: list[ast.stmt]) -> set[str]:
                 found.add(node.module.split(".")[1])
         elif isinstance(node, ast.Import):
             names = [alias.name.split(".") for alias in node.names]
-            found |= {parts[1] for parts in names if parts[0] == "suffrage" and len(parts) > 1}
+            # `import suffrage` gives its verbs, which need everything below the commands.
+            found |= {[*parts, "library"][1] for parts in names if parts[0] == "suffrage"}
     return found
 
 
-def import_statements(
-    statements: list[ast.stmt], in_functions: bool
-) -> Iterator[ast.Import | ast.ImportFrom]:
+def import_statements(statements: list[ast.stmt]) -> Iterator[ast.Import | ast.ImportFrom]:
     """The imports that run; those for type checkers only are left out."""
     for node in statements:
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            yield from import_statements(node.orelse, in_functions)
-        elif in_functions or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from import_statements(node.orelse)
+        else:
             for block in blocks_of(node):
-                yield from import_statements(block, in_functions)
+                yield from import_statements(block)
 
 
 def imported_modules(imports: Iterable[ast.Import | ast.ImportFrom]) -> set[str]:

@@ -17,6 +17,7 @@ MOST_OF_THE_CODE = 0.18
 LAYERS = [
     "__main__",
     "cli",
+    # Also whatever imports `suffrage` itself, whose verbs come from every layer below.
     "library",
     "server",
     "study",
@@ -83,7 +84,8 @@ def test_imports_point_down(module: Path) -> None:
 
 
 def test_no_import_goes_in_a_circle() -> None:
-    graph = {module: facts_of(path).at_once - {module} for module, path in PATHS.items()}
+    """Imports inside functions count too: they hide a circle, and do not undo it."""
+    graph = {module: facts_of(path).anywhere - {module} for module, path in PATHS.items()}
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-# What a shell expects of a command that Ctrl-C stopped.
-INTERRUPTED = 130
+from suffrage.cli.exit_codes import INTERRUPTED
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ import typer
 from suffrage import __version__
 from suffrage.arguments import written_as_options
 from suffrage.cli import (
-    INTERRUPTED,
     asking,
     auditing,
     consult_analysis,
@@ -26,6 +25,7 @@ from suffrage.cli import (
     survey,
     values,
 )
+from suffrage.cli.exit_codes import INTERRUPTED
 from suffrage.cli.help_pages import PlainHelp
 from suffrage.cli.options import say
 
