@@ -158,7 +158,20 @@ CUT = """() => {
   const pressed = all("main button, main a.button").map(e => [e, box(e)]);
   const near = pressed.filter(([e, a], at) => pressed.slice(at + 1).some(([f, b]) =>
     Math.max(a.left - b.right, b.left - a.right, a.top - b.bottom, b.top - a.bottom) < 3));
-  return [...cut, ...captions, ...legends, ...near.map(([e]) => e)].map(html);
+  // A word of a button that is on two lines, as in a table without room for it.
+  const broken = pressed.map(([e]) => e).filter(e => {
+    const texts = document.createTreeWalker(e, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) {
+      for (const word of texts.currentNode.data.matchAll(/\\S+/g)) {
+        const letters = document.createRange();
+        letters.setStart(texts.currentNode, word.index);
+        letters.setEnd(texts.currentNode, word.index + word[0].length);
+        if (new Set([...letters.getClientRects()].map(one => one.top)).size > 1) return true;
+      }
+    }
+    return false;
+  });
+  return [...cut, ...captions, ...legends, ...near.map(([e]) => e), ...broken].map(html);
 }"""
 
 

@@ -46,6 +46,11 @@ FAULTS = {
         "input { width: 50px }",
         "at 390 pixels, light: usual text is cut",
     ),
+    "a broken word": (
+        "<button>Undo</button>",
+        "button { width: 60px; font-size: 30px; overflow-wrap: anywhere }",
+        "at 390 pixels, light: usual text is cut",
+    ),
 }
 
 
