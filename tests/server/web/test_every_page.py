@@ -16,8 +16,9 @@ from tests.server.site import Site, consultation, crowd, site
 # axe takes its time: it sees a page once in each language, at widths and in themes that go round.
 LOOKS = [(width, theme) for theme in ("light", "dark") for width in (320, 390, 1280)]
 OPEN = ("", "join", "consent", "code", "about-you", "vote", "statement/new", "compare", "answers",
-    "mine", "mine/withdraw", "withdrawn", "results", "results?sort=agree", "moderation-policy",
-    "privacy", "help", "news", "embed", "nothing-here")  # fmt: skip
+    "mine", "mine/withdraw", "withdrawn?receipt=7:0123456789abcdef", "results",
+    "results?sort=agree", "moderation-policy", "privacy", "help", "news", "embed",
+    "nothing-here")  # fmt: skip
 
 
 @pytest.fixture(scope="module")

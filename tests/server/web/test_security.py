@@ -716,6 +716,10 @@ def test_withdrawal_deletes_and_gives_a_receipt_the_log_knows(here: Site) -> Non
     done = visitor.send("/c/water/mine/withdraw", sure="yes")
     receipt = re.search(r"receipt=([\w:]+)", str(done.url))
     assert receipt and receipt.group(1) in done.text
+    # The page in another language has the receipt too; nobody without one is told of a withdrawal.
+    same = visitor.get(f"/c/water/withdrawn?receipt={receipt.group(1)}")
+    assert same.text.count(f"receipt={receipt.group(1).replace(':', '%3A')}&amp;lang=") >= 1
+    assert visitor.get("/c/water/withdrawn").url.path == "/c/water"
     logged = [
         e for e in audit.list_entries(here.store, what.id) if e.action == "participant.withdraw"
     ]

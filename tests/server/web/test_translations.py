@@ -414,7 +414,7 @@ def test_every_page_of_participants_is_said_in_the_readers_language(
         "/answers",
         "/mine",
         "/mine/withdraw",
-        "/withdrawn",
+        "/withdrawn?receipt=7:0123456789abcdef",
         "/results",
         "/about-you",
         "/consent",

@@ -391,9 +391,10 @@ def post_withdrawal(form: Form, v: AJoined) -> Any:
 
 @router.get("/c/{slug}/withdrawn")
 def withdrawn_page(v: APage, receipt: str = "") -> Response:
-    """That it is done."""
-    known = re.fullmatch(r"[0-9]{1,9}:[0-9a-f]{16}", receipt, re.ASCII)
-    return v.page("withdrawn.html", receipt=receipt if known else "")
+    """That it is done. Whoever comes without a receipt has not withdrawn."""
+    if not re.fullmatch(r"[0-9]{1,9}:[0-9a-f]{16}", receipt, re.ASCII):
+        return v.go("")
+    return v.page("withdrawn.html", receipt=receipt)
 
 
 @router.get("/c/{slug}/results")

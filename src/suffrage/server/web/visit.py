@@ -396,7 +396,12 @@ def answered(request: Request, text: str, language: Language, status: int = 200)
 
 # What the address of the same page in another language keeps. A page that is the same for everybody
 # must have nothing here.
-KEPT = {"join": ("t",), "about-you": ("from",)}
+KEPT = {
+    "join": ("t",),
+    "about-you": ("from",),
+    "results": ("sort",),
+    "withdrawn": ("receipt",),
+}
 KEPT_OF_STAFF = ("state", "show", "sort", "page")
 
 
