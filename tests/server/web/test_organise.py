@@ -387,13 +387,16 @@ def test_the_log_says_what_was_done_to_what_in_words_and_with_links(office: Offi
     sing = next(s for s in waiting(office) if "sing" in s.text)
     visitor.post("/statements", one=f"rejected:{sing.id}", **{f"reason:{sing.id}": "off_topic"})
     visitor.post("/settings/taking-part", **TAKING_PART)
+    dates = {"time_zone": "Pacific/Auckland", "opens": "", "closes": "2099-12-01T17:00"}
+    visitor.post("/settings/dates", **dates)
     visitor.post("/settings", what="phase", phase="closed")
     shown = visitor.get("/audit")
     link = f"{visitor.base}/statements?state=rejected#s-{sing.id}"
     assert f'<a href="{link}" lang="en" dir="auto">It should be able to sing.</a>' in shown
     for words in (
         "Owner", "Decided on a statement", "Off topic", "15 → 20", "Changed the status",
-        "age: 16-34: 30%",
+        "age: 16-34: 30%", "– → 1 December 2099, 04:00 UTC", ">Someone who has left<",
+        ">The command line<",
     ):  # fmt: skip
         assert words in shown
     # Settings are called what the pages call them.

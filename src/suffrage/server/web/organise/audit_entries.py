@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from suffrage.server.store import shown_answers as answers
@@ -103,10 +104,10 @@ class AuditWords:
         self.desk = desk
         self.names = {
             **names,
-            "participant": desk._("a participant"),
-            "command line": desk._("the command line"),
-            "rules": desk._("the rules"),
-            "schedule": desk._("the dates in the settings"),
+            "participant": _capital(desk._("a participant")),
+            "command line": _capital(desk._("the command line")),
+            "rules": _capital(desk._("the rules")),
+            "schedule": _capital(desk._("the dates in the settings")),
         }
         self.statements = {s.id: s for s in statements.list_statements(desk.store, desk.id)}
         self.answers = {a.id: a for a in answers.list_answers(desk.store, desk.id, False)}
@@ -121,7 +122,7 @@ class AuditWords:
         return AuditRow(
             entry.number,
             entry.at,
-            self.names.get(entry.actor, self.desk._("someone who has left")),
+            self.names.get(entry.actor, _capital(self.desk._("someone who has left"))),
             self.desk._(words) if words else entry.action,
             thing,
             language,
@@ -178,6 +179,8 @@ class AuditWords:
         words = self.desk.words
         if key == "expires" and isinstance(value, int):
             return words.moment(value)
+        if key in ("opens", "closes") and isinstance(value, str) and value:
+            return words.moment(int(datetime.fromisoformat(value).timestamp() * 1000))
         if isinstance(value, str) and key in _ASKED and value in _ASKED[key].options:
             return self.desk._(_ASKED[key].options[value])
         if isinstance(value, bool):
@@ -194,6 +197,11 @@ class AuditWords:
             if text in table:
                 return table[text]
         return _short(text)
+
+
+def _capital(words: str) -> str:
+    """The words as an entry begins with them."""
+    return words[:1].upper() + words[1:]
 
 
 def _short(text: str) -> str:
