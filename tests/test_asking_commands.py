@@ -69,7 +69,7 @@ def test_ask_and_chat_refuse_mistakes_before_they_load_a_model_and_say_that_they
         port = taken.getsockname()[1]
         for words, message in (
             (("ask", model, "raods", *study), 'Did you mean "roads"'),
-            (("ask", model, "Is tea good?", "--options", "Yes"), "1 options"),
+            (("ask", model, "Is tea good?", "--options", "Yes"), "1 option for"),
             (("ask", town / "none" / "tiny" / "model", "roads", *study), "does not exist"),
             (("chat", model, "--as", "a", "--against", "a"), 'both sides are "a"'),
             (("chat", model, "--web", "--port", port), "choose another port"),
@@ -96,7 +96,7 @@ def test_chat_goes_on_until_an_empty_line_and_after_a_mistake(town: Path) -> Non
         "--study", town / "study.yaml", typed=typed,
     )  # fmt: skip
     assert said.exit_code == 0, said.output
-    assert "1 options" in said.output  # the mistake
+    assert "1 option for" in said.output  # the mistake
     assert said.stdout.count("people") >= 2 and "Is tea good?" in said.stdout
 
 
