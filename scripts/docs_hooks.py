@@ -69,7 +69,12 @@ def _usage(name: str, command: Any) -> str:
         for p in command.params
         if p.param_type_name == "argument"
     ]
-    return " ".join([name, *places, "[OPTIONS]"])
+    needed = [
+        f"{p.opts[0]} {p.metavar or p.name.upper()}"
+        for p in command.params
+        if p.param_type_name == "option" and p.required
+    ]
+    return " ".join([name, *places, *needed, "[OPTIONS]"])
 
 
 def _row(parameter: Any) -> str | None:

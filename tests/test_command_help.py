@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from suffrage.cli.commands import app
+from tests.test_docs import command_lines, unknown
 
 
 def commands(group: Any, name: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -48,3 +50,27 @@ def test_an_option_that_names_an_output_is_out() -> None:
         if option in ("--output", "--plot", "--html", "--file", "--to")
     }
     assert not found
+
+
+def test_examples_in_the_help_are_commands_that_exist() -> None:
+    shown = [" ".join(command.help.split()) for command in EVERY.values()]
+    quoted = [text for help in shown for text in re.findall("`([^`]+)`", help)]
+    calls = [call for text in quoted for call in command_lines(f"```sh\n{text}\n```")]
+    assert len(calls) >= len(EVERY)
+    assert not {" ".join(call): wrong for call in calls if (wrong := unknown(call)) is not None}
+
+
+def test_an_output_given_by_position_is_told_the_option() -> None:
+    for name, command in EVERY.items():
+        if not any(p.required and "--out" in p.opts for p in command.params):
+            continue
+        places = [p.name for p in command.params if p.param_type_name == "argument"]
+        others = [
+            word
+            for p in command.params
+            if p.param_type_name == "option" and p.required and "--out" not in p.opts
+            for word in (p.opts[0], "x")
+        ]
+        told = CliRunner().invoke(app, [*name, *places, "given", *others], env={"COLUMNS": "160"})
+        assert told.exit_code == 2, name
+        assert re.search(r"Name the output with --out (FILE|FOLDER)\.", told.output), name

@@ -43,7 +43,7 @@ def command_lines(text: str) -> Iterator[list[str]]:
 
 
 def unknown(call: list[str]) -> str | None:
-    """What in a command line does not exist, or None."""
+    """What in a command line does not exist or is missing, or None."""
     words = call[1:]
     command: Any = typer.main.get_command(app)
     while words and hasattr(command, "commands"):
@@ -61,6 +61,10 @@ def unknown(call: list[str]) -> str | None:
         name = word.partition("=")[0]
         if re.fullmatch(r"--[a-z][a-z0-9-]*", name) and name not in known:
             return f"no option {name}"
+    needs_out = any(one.required and "--out" in one.opts for one in command.params)
+    # A command with nothing after it is only named.
+    if words and needs_out and not {"--out", "--help"} & set(words):
+        return "no output: --out"
     return None
 
 
@@ -101,6 +105,8 @@ def test_the_checks_see_what_is_wrong() -> None:
     assert unknown(["suffrage", "run", "study.yaml"]) is None
     assert unknown(["suffrage", "runn", "study.yaml"]) == "no command runn"
     assert unknown(["suffrage", "run", "study.yaml", "--fast"]) == "no option --fast"
+    assert unknown(["suffrage", "merge", "checkpoint", "merged"]) == "no output: --out"
+    assert unknown(["suffrage", "merge", "checkpoint", "--out", "merged"]) is None
     block = "```sh\ncd x && KEY=1 suffrage run 'a; b' \\\n  --json  # why\n```"
     assert list(command_lines(block)) == [["suffrage", "run", "a; b", "--json"]]
 

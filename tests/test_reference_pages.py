@@ -42,6 +42,7 @@ def test_the_page_of_commands_has_each_with_its_help_and_options() -> None:
     _, _, planned = page.partition("## suffrage plan\n")
     section = planned.partition("\n## ")[0]
     assert "suffrage plan STUDY [OPTIONS]" in section
+    assert "suffrage merge CHECKPOINT --out FOLDER [OPTIONS]" in page
     assert (
         "`--gpus`" in section and "`STUDY`" in section and "Every figure is an estimate." in section
     )

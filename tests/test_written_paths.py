@@ -16,6 +16,7 @@ from suffrage.errors import InputError
 from suffrage.server.store.contents import from_consultation
 from tests.consult.publics import made_up_public
 from tests.server.empty_stores import empty_store
+from tests.test_command_help import EVERY
 
 # Every path that a command takes. A command that writes to a new one has to be put in here.
 READ = {
@@ -57,6 +58,55 @@ FILES = {
 # where it was stopped. A study is begun where there is none yet.
 KEPT = {("consult", "serve", "releases"), ("audit", "out"), ("init", "out")}
 
+# Outputs by another name than --out: a second one, or the store or folder of a server.
+OTHERWISE = {
+    ("consult", "release", "private"),
+    ("segment", "freeze"),
+    ("consult", "demo", "store"),
+    ("consult", "serve", "releases"),
+}
+
+# Arguments, given by position, that mean the same in every command. None is an output. A store
+# (`where`) is what a command works on, and `consult new` and `import` make it.
+ARGUMENTS = {
+    *("study", "model", "models", "question", "runs", "value_set", "method", "name"),
+    *("where", "slug", "email", "role", "consultation"),
+}
+# Other arguments, each read by its command alone. An output does not go here: name it by --out.
+READ_ARGUMENTS = {
+    ("init", "data"),
+    ("publish", "run"),
+    ("verify", "folder"),
+    ("merge", "checkpoint"),
+    ("survey", "check", "path"),
+    ("survey", "draft-codebook", "file"),
+    ("survey", "worldvaluesbench", "file"),
+    ("survey", "worldvaluesbench-score", "scores"),
+    ("survey", "worldvaluesbench-score", "benchmark"),
+    ("consult", "plan", "folder"),
+    ("consult", "add-predictions", "file"),
+    ("consult", "score-predictions", "predictions"),
+    ("consult", "score-predictions", "folder"),
+    ("consult", "phase", "to"),
+    ("consult", "restore", "file"),
+    ("consult", "import", "source"),
+    ("consult", "demo", "polis"),
+    ("consult", "groups", "source"),
+    ("consult", "release", "folder"),
+    ("consult", "report", "folder"),
+    ("consult", "principles", "folder"),
+    ("consult", "records", "folder"),
+    ("consult", "against-survey", "links"),
+    ("consult", "staff", "address", "to"),
+    ("consult", "audit", "check", "file"),
+}
+# Outputs that are arguments, because they are what the command is about.
+WRITTEN_ARGUMENTS = {
+    ("publish", "out"),
+    ("consult", "backup", "out"),
+    ("consult", "restore", "out"),
+}
+
 
 def paths() -> set[tuple[str, ...]]:
     found: set[tuple[str, ...]] = set()
@@ -78,6 +128,24 @@ def paths() -> set[tuple[str, ...]]:
 def test_every_path_of_every_command_is_known_to_be_read_or_written() -> None:
     found = {path for path in paths() if path[-1] not in READ}
     assert found == FOLDERS | FILES | KEPT
+
+
+def test_every_command_that_writes_names_its_output_by_out() -> None:
+    arguments = {
+        (*name, parameter.name)
+        for name, command in EVERY.items()
+        for parameter in command.params
+        if parameter.param_type_name == "argument" and parameter.name not in ARGUMENTS
+    }
+    assert arguments == READ_ARGUMENTS | WRITTEN_ARGUMENTS
+    written = FOLDERS | FILES | KEPT
+    assert not READ_ARGUMENTS & written and not ARGUMENTS & {path[-1] for path in written}
+    assert written - OTHERWISE - WRITTEN_ARGUMENTS == {
+        (*name, parameter.name)
+        for name, command in EVERY.items()
+        for parameter in command.params
+        if "--out" in parameter.opts
+    }
 
 
 def removing_calls() -> set[tuple[str, str]]:
@@ -133,12 +201,13 @@ def town(tmp_path: Path) -> Path:
     return tmp_path
 
 
+POLIS = ("--format", "polis")
 COMMANDS: dict[str, Callable[[Path, Path], list[object]]] = {
-    "export": lambda town, out: ["export", town / "store", slug(town), out],
-    "polis": lambda town, out: ["export", town / "store", slug(town), out, "--format", "polis"],
-    "release": lambda town, out: ["release", town / "town", out],
+    "export": lambda town, out: ["export", town / "store", slug(town), "--out", out],
+    "polis": lambda town, out: ["export", town / "store", slug(town), "--out", out, *POLIS],
+    "release": lambda town, out: ["release", town / "town", "--out", out],
     "principles": lambda town, out: ["principles", town / "town", "--out", out, "--resamples", 2],
-    "records": lambda town, out: ["records", town / "town", out],
+    "records": lambda town, out: ["records", town / "town", "--out", out],
 }
 
 
@@ -168,6 +237,7 @@ def test_a_command_leaves_what_is_there(
     words = ["consult", *map(str, COMMANDS[name](town, out))]
     refused = CliRunner().invoke(app, words)
     assert isinstance(refused.exception, InputError), refused.output
+    assert str(refused.exception).startswith(f"--out {out}: ")
     assert contents(town) == before
 
 

@@ -35,12 +35,12 @@ def test_release_writes_a_whole_dataset_and_keeps_its_key_beside(
         "joined: {attributes: [age, region], sensitive: [religion], k: 10, l: 3}\n"
         "private: {stratum: region, epsilon: 0.5}\n"
     )
-    text = said("release", town, tmp_path / "one", "--settings", tmp_path / "release.yaml")
+    text = said("release", town, "--out", tmp_path / "one", "--settings", tmp_path / "release.yaml")
     assert "known votes single out" in text and "town-private.json" in text
     assert {"joined", "coarse_votes", "votes"} <= set(read_release(tmp_path / "one"))
     card = (tmp_path / "one" / "README.md").read_text()
     assert "k = 10" in card and "l = 3" in card and "epsilon = 0.5" in card and "CC0-1.0" in card
-    manifest = json.loads(said("release", town, tmp_path / "two", "--json"))
+    manifest = json.loads(said("release", town, "--out", tmp_path / "two", "--json"))
     assert manifest["release"] == 2 and manifest["history"][1]["withdrawn"] == 0
     assert not list((tmp_path / "one").rglob("*private*"))
 
@@ -59,9 +59,9 @@ def test_principles_prints_groups_and_writes_both_constitutions(town: Path, tmp_
 
 @pytest.mark.slow
 def test_records_and_mistakes(town: Path, tmp_path: Path) -> None:
-    assert "dpo" in said("records", town, tmp_path / "r")
+    assert "dpo" in said("records", town, "--out", tmp_path / "r")
     assert (tmp_path / "r" / "kto.jsonl").exists()
-    printed = json.loads(said("records", town, tmp_path / "printed", "--json"))
+    printed = json.loads(said("records", town, "--out", tmp_path / "printed", "--json"))
     check_keys("consult records", printed)
     (tmp_path / "bad.yaml").write_text("licens: MIT\n")
     result = CliRunner().invoke(
@@ -70,6 +70,7 @@ def test_records_and_mistakes(town: Path, tmp_path: Path) -> None:
             "consult",
             "release",
             str(town),
+            "--out",
             str(tmp_path / "x"),
             "--settings",
             str(tmp_path / "bad.yaml"),

@@ -89,6 +89,7 @@ def test_a_study_runs_them_all_and_shows_them(write_study, evaluate) -> None:  #
             "worldvaluesbench-predictions",
             str(study.source),
             "base",
+            "--out",
             str(study.folder / "p.csv"),
         ],
     )

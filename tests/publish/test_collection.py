@@ -239,7 +239,7 @@ def test_a_checkpoint_of_an_unfinished_run_is_merged_with_a_card_of_its_own(
         if card:
             (source / "README.md").write_text(card)
         out = tmp_path / f"merged-{card is None}"
-        shown = CliRunner().invoke(app, ["merge", str(source), str(out)])
+        shown = CliRunner().invoke(app, ["merge", str(source), "--out", str(out)])
         assert shown.exit_code == 0, shown.exception
         assert f'from_pretrained("{out}")' in shown.output and "MB, float32)" in shown.output
         found = (out / "README.md").read_text()

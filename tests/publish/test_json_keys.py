@@ -44,7 +44,7 @@ OF_A_RUN = {
     "plan --gpus": ["STUDY"],
     "publish": ["RUN", "published"],
     "verify": ["RUN"],
-    "merge": ["CHECKPOINT", "merged"],
+    "merge": ["CHECKPOINT", "--out", "merged"],
     "clean": ["RUN"],
     "compare": ["RUN"],
     "doctor": [],
@@ -77,7 +77,7 @@ OF_A_TOWN = {
     "values show": ["schwartz10"],
     "consult plan": ["polis-export", "--people", "50", "--rounds", "3"],
     "consult groups": ["polis-export", "--resamples", "2"],
-    "consult release": ["consultation", "released"],
+    "consult release": ["consultation", "--out", "released"],
     "consult principles": ["consultation", "--resamples", "2", "--everyone"],
 }
 

@@ -52,7 +52,7 @@ def test_it_says_what_pages_show_and_loads_nothing(town: Consultation, report: s
 def test_the_command_writes_one_file(town: Consultation, tmp_path: Path) -> None:
     write_consultation(town, tmp_path / "town")
     out = tmp_path / "report.html"
-    words = ["consult", "report", str(tmp_path / "town"), str(out), "--resamples", "2"]
+    words = ["consult", "report", str(tmp_path / "town"), "--out", str(out), "--resamples", "2"]
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 0, result.output
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["report.html"]

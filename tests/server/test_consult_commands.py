@@ -98,15 +98,15 @@ def test_invitations_are_written_once_and_work(tmp_path: Path) -> None:
     made(tmp_path, "--start")
     out = tmp_path / "north.csv"
     more = ["--count", 3, "--stratum", "north", "--base-url", "https://c.example/"]
-    assert said("invite", tmp_path / "store", "water", out, *more).exit_code == 0
+    assert said("invite", tmp_path / "store", "water", "--out", out, *more).exit_code == 0
     rows = list(csv.DictReader(out.open()))
     assert [row["stratum"] for row in rows] == ["north"] * 3
     assert all(re.match(r"https://c\.example/c/water/join\?t=[\w-]{32}$", r["link"]) for r in rows)
     assert out.stat().st_mode & 0o077 == 0
-    again = said("invite", tmp_path / "store", "water", out)
-    assert "exists" in str(again.exception)
+    again = said("invite", tmp_path / "store", "water", "--out", out)
+    assert f"--out {out}: is there already" in str(again.exception)
     # No invitations are made that no file has.
-    nowhere = said("invite", tmp_path / "store", "water", out / "below.csv")
+    nowhere = said("invite", tmp_path / "store", "water", "--out", out / "below.csv")
     assert "no folder can be made there" in str(nowhere.exception)
     with closing(sqlite3.connect(tmp_path / "store" / "consultation.db")) as c:
         assert c.execute("SELECT count(*) FROM invitation").fetchone() == (3,)
@@ -117,16 +117,17 @@ def test_what_is_exported_is_imported_equal_and_polis_files_too(tmp_path: Path) 
     store = empty_store(tmp_path / "store")
     crowd(store, consultation(store), 12)
     store.close()
-    assert "144 votes" in said("export", tmp_path / "store", "water", tmp_path / "one").output
+    told = said("export", tmp_path / "store", "water", "--out", tmp_path / "one")
+    assert "144 votes" in told.output
     assert said("import", tmp_path / "second", tmp_path / "one").exit_code == 0
-    said("export", tmp_path / "second", "water", tmp_path / "two")
+    said("export", tmp_path / "second", "water", "--out", tmp_path / "two")
     assert read_consultation(tmp_path / "one") == read_consultation(tmp_path / "two")
     polis = tmp_path / "polis"
-    said("export", tmp_path / "store", "water", polis, "--format", "polis")
+    said("export", tmp_path / "store", "water", "--out", polis, "--format", "polis")
     assert "--slug" in str(said("import", tmp_path / "second", polis).exception)
     assert said("import", tmp_path / "second", polis, "--slug", "again").exit_code == 0
     back = tmp_path / "back"
-    said("export", tmp_path / "second", "again", back, "--format", "polis")
+    said("export", tmp_path / "second", "again", "--out", back, "--format", "polis")
     assert read_polis(back).votes == read_polis(polis).votes
 
 
@@ -141,8 +142,8 @@ def test_a_real_conversation_is_released_with_the_consent_that_was_stated(
         assert told.exit_code == 0, told.exception
         assert ("unknown; what is unknown" if slug == "unknown" else "votes, train") in told.output
         tables = tmp_path / slug
-        assert said("export", tmp_path / "store", slug, tables).exit_code == 0
-        made = said("release", tables, tmp_path / f"{slug}-release")
+        assert said("export", tmp_path / "store", slug, "--out", tables).exit_code == 0
+        made = said("release", tables, "--out", tmp_path / f"{slug}-release")
         assert made.exit_code == 0, made.exception
         rows[slug] = read_release(tmp_path / f"{slug}-release")["votes"]
     votes = read_polis(polis).votes
@@ -176,7 +177,8 @@ def test_a_real_conversation_goes_through_the_store_unchanged(
     write_polis(first, tmp_path / "polis")
     where, out = tmp_path / "store", tmp_path / "out"
     assert said("import", where, tmp_path / "polis", "--slug", "town").exit_code == 0
-    told = said("export", where, "town", out, "--format", "polis", "--base-url", "https://x.nz")
+    more = ["--format", "polis", "--base-url", "https://x.nz"]
+    told = said("export", where, "town", "--out", out, *more)
     assert told.exit_code == 0, told.exception
     again = read_polis(out)
     # Authors who never voted are not participants, as in Polis' own files of voters.
@@ -202,7 +204,7 @@ def test_one_of_several_polis_exports_in_a_folder_is_imported_by_its_prefix(tmp_
     crowd(store, consultation(store), 12)
     store.close()
     polis, both = tmp_path / "polis", tmp_path / "both"
-    said("export", tmp_path / "store", "water", polis, "--format", "polis")
+    said("export", tmp_path / "store", "water", "--out", polis, "--format", "polis")
     both.mkdir()
     for path in polis.iterdir():
         for prefix in ("raw_", "clean_"):
@@ -224,7 +226,7 @@ def test_files_of_other_platforms_are_imported_and_used_as_seeds(tmp_path: Path)
     assert "--question" in str(said(*words).exception)
     done = said(*words, "--question", "Which is better?", "--consent", "training")
     assert "2 participants, 0 votes, 2 comparisons" in done.output
-    said("export", store, "ideas", tmp_path / "out")
+    said("export", store, "ideas", "--out", tmp_path / "out")
     content = read_consultation(tmp_path / "out")
     assert sorted(content.comparisons["outcome"]) == ["left", "right"]
     assert content.prompts["text"].to_list() == ["Which is better?"]
@@ -373,7 +375,7 @@ def test_a_log_is_checked_against_heads_that_were_noted_before(tmp_path: Path) -
     said("phase", store, "water", "closed")
     newest = said("audit", "head", store, "water").output.strip()
     whole, log = tmp_path / "log.jsonl", tmp_path / "other.jsonl"
-    assert said("audit", "download", store, "water", whole).exit_code == 0
+    assert said("audit", "download", store, "water", "--out", whole).exit_code == 0
     heads = tmp_path / "heads.txt"
     heads.write_text(f"{noted}\n{newest}\n")
     assert "2 heads noted earlier" in said("audit", "check", whole, "--heads", heads).output

@@ -37,8 +37,8 @@ def test_a_draft_cannot_be_opened_before_it_says_who_asks(
     "words",
     [
         ("phase", "water", "watter-2026", "open"),
-        ("export", "water", "watter-2026", "out"),
-        ("invite", "water", "watter-2026", "out.csv"),
+        ("export", "water", "watter-2026", "--out", "out"),
+        ("invite", "water", "watter-2026", "--out", "out.csv"),
         ("audit", "head", "water", "watter-2026"),
     ],
     ids=lambda words: words[0],
@@ -95,4 +95,6 @@ def test_groups_are_found_in_what_export_wrote(tmp_path: Path, tiny_model: Path)
 def test_a_store_is_not_read_as_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, list(ASKED)).exit_code == 0
-    assert "suffrage consult export water SLUG" in error_of("consult", "groups", "water")
+    assert "suffrage consult export water SLUG --out FOLDER" in error_of(
+        "consult", "groups", "water"
+    )

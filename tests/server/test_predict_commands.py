@@ -130,7 +130,7 @@ def test_a_mistyped_condition_is_named_before_anything_is_predicted(
     group = {"name": "north", "description": "people up north", "where": where}
     groups.write_text(yaml.safe_dump({"groups": [group]}))
     # The model is not there either: it would be named if it were loaded first.
-    refused = said("predict", store, "water", tmp_path / "none", file, "--groups", groups)
+    refused = said("predict", store, "water", tmp_path / "none", "--out", file, "--groups", groups)
     assert re.search(message, str(refused.exception)) and not file.exists()
 
 
@@ -145,14 +145,14 @@ def test_the_audit_log_holds_the_hash_before_the_round_and_scores_come_after(
     asks = ["--organiser", "The council", "--contact", "council@example.org", "--start"]
     made = said("new", store, "--slug", "water", *question, "--statements", seeds, *asks)
     assert made.exit_code == 0, made.output
-    silent = said("predict", store, "water", tiny_model, file)
+    silent = said("predict", store, "water", tiny_model, "--out", file)
     assert "too little probability" in str(silent.exception) and not file.exists()
-    result = said("predict", store, "water", tiny_model, file, "--lowest-mass", 0)
+    result = said("predict", store, "water", tiny_model, "--out", file, "--lowest-mass", 0)
     assert result.exit_code == 0, result.output
     found = PredictedVotes.read(file)
     assert set(found.statements.values()) == set(list(TEXTS.values())[:6])
     assert found.votes_before == 0 and found.content_hash in result.output
-    again = said("predict", store, "water", tiny_model, file)
+    again = said("predict", store, "water", tiny_model, "--out", file)
     assert again.exit_code != 0 and "never replaced" in str(again.exception)
     opened = open_store(str(store))
     chain = consultations.find_consultation(opened, "water").id

@@ -110,9 +110,9 @@ def test_an_untrained_method_and_an_unknown_one_are_named(
 @pytest.mark.parametrize(
     "command",
     [
-        ["paraphrase", "STUDY", "OUT"],
+        ["paraphrase", "STUDY", "--out", "OUT"],
         ["consult", "answers", "STUDY", "--prompts", "PROMPTS", "--out", "OUT"],
-        ["survey", "worldvaluesbench-predictions", "STUDY", "prompt", "OUT"],
+        ["survey", "worldvaluesbench-predictions", "STUDY", "prompt", "--out", "OUT"],
     ],
     ids=lambda command: " ".join(command[:2]),
 )

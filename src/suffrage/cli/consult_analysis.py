@@ -106,7 +106,7 @@ def _votes(source: Path, is_worded: bool) -> suffrage.Consultation | None:
     if (source / "consultation.db").is_file():
         raise InputError(
             f"{source} is a consultation's store; write its tables with `suffrage consult export "
-            f"{source} SLUG FOLDER`, and name that folder."
+            f"{source} SLUG --out FOLDER`, and name that folder."
         )
     if not (source / MANIFEST).is_file():
         return None
@@ -124,7 +124,7 @@ def answers_command(
         Path,
         typer.Option(help='A JSONL file of {"prompt": ...}, with language and topic if you like.'),
     ],
-    out: Annotated[Path, typer.Option(help="The JSONL file to write.")],
+    out: Annotated[Path, typer.Option(help="The JSONL file to write.", metavar="FILE")],
     methods: Annotated[
         str | None,
         typer.Option(help="Methods of the study, separated by commas; default: all finished ones."),
@@ -185,7 +185,9 @@ ReadAsPopulation = Annotated[
 
 def release_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
-    out: Annotated[Path, typer.Argument(help="The folder of the release; it must not exist.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder of the release; it must not exist.", metavar="FOLDER")
+    ],
     private: Annotated[
         Path | None,
         typer.Option(
@@ -206,7 +208,7 @@ def release_command(
     It has the rows of those who consented, under new ids. Who they are is published only as counts,
     suppressed and rounded.
 
-    Example: `suffrage consult release town town-release-1 --settings release.yaml`
+    Example: `suffrage consult release town --out town-release-1 --settings release.yaml`
     """
     from datetime import UTC, datetime
 
@@ -235,7 +237,7 @@ def release_command(
 
 def report_consultation_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
-    out: Annotated[Path, typer.Argument(help="The HTML file to write.")],
+    out: Annotated[Path, typer.Option(help="The HTML file to write.", metavar="FILE")],
     resamples: Annotated[int, typer.Option(help="How many resamples measure stability.")] = 50,
 ) -> None:
     """Write a report of a consultation: two pages for a board, then every statement, in one file.
@@ -243,7 +245,7 @@ def report_consultation_command(
     It opens in any browser without a server, and prints to PDF. It never shows how only a few
     people voted.
 
-    Example: `suffrage consult report town town-report.html`
+    Example: `suffrage consult report town --out town-report.html`
     """
     from suffrage.report.consultation_report import write_consultation_report
 
@@ -255,7 +257,10 @@ def principles_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="Write constitution.yaml and its trace to this new or empty folder."),
+        typer.Option(
+            help="Write constitution.yaml and its trace to this new or empty folder.",
+            metavar="FOLDER",
+        ),
     ] = None,
     least_share: Annotated[
         float, typer.Option(help="The least share that must agree in every group.", min=0, max=1)
@@ -322,7 +327,9 @@ def principles_command(
 
 def records_command(
     folder: Annotated[Path, typer.Argument(help="A consultation, as `consult export` writes it.")],
-    out: Annotated[Path, typer.Argument(help="The folder to write, a new or an empty one.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder to write, a new or an empty one.", metavar="FOLDER")
+    ],
     population: ReadAsPopulation = False,
     margins: Margins = None,
     verified_only: VerifiedOnly = False,
@@ -332,7 +339,7 @@ def records_command(
 
     For internal use: nothing here is anonymised. See `consult release`.
 
-    Example: `suffrage consult records town town-records`
+    Example: `suffrage consult records town --out town-records`
     """
     from suffrage.consult.groups import analysis
     from suffrage.consult.release.exports import write_records
@@ -352,7 +359,9 @@ def records_command(
 
 def from_survey_command(
     study: StudyPath,
-    out: Annotated[Path, typer.Argument(help="The folder of the consultation to write.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder of the consultation to write.", metavar="FOLDER")
+    ],
     participants: Annotated[
         int, typer.Option(help="How many respondents take part.", min=20)
     ] = 300,
@@ -367,7 +376,7 @@ def from_survey_command(
 
     What each person says follows from what they answered. A second file records who is who.
 
-    Example: `suffrage consult from-survey examples/full_loop.yaml runs/simulated-public`
+    Example: `suffrage consult from-survey examples/full_loop.yaml --out runs/simulated-public`
     """
     from suffrage import storage
     from suffrage.study.commands.simulated_public import (

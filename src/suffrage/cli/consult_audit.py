@@ -38,17 +38,19 @@ def log_head_command(where: _Where, slug: _Slug) -> None:
 def download_log_command(
     where: _Where,
     slug: _Slug,
-    out: Annotated[Path, typer.Argument(help="The JSON lines file to write; it must not exist.")],
+    out: Annotated[
+        Path, typer.Option(help="The JSON lines file to write; it must not exist.", metavar="FILE")
+    ],
 ) -> None:
     """Write a complete audit log, as its page in the browser does.
 
-    Example: `suffrage consult audit download water water-2026 log.jsonl`
+    Example: `suffrage consult audit download water water-2026 --out log.jsonl`
     """
     from suffrage import storage
     from suffrage.server.store import audit
 
     if out.exists():
-        raise InputError(f"{out} exists; name a new file.")
+        raise InputError(f"{out}: is there already; name a new file.")
     with opened_store(where) as store:
         entries = audit.list_entries(store, _chain(store, slug))
     storage.write_text(out, audit.as_json_lines(entries), private=True)

@@ -84,7 +84,10 @@ def predict_command(
     model: Annotated[
         str, typer.Argument(help="A checkpoint's folder, or a model as a study names it.")
     ],
-    out: Annotated[Path, typer.Argument(help="The JSON file to write; it must not be there yet.")],
+    out: Annotated[
+        Path,
+        typer.Option(help="The JSON file to write; it must not be there yet.", metavar="FILE"),
+    ],
     groups: Annotated[
         Path | None,
         typer.Option(
@@ -101,7 +104,8 @@ def predict_command(
 ) -> None:
     """Put on record how a model predicts that groups will vote; the audit log holds the hash.
 
-    Example: `suffrage consult predict water water-2026 runs/aligned/align/CHECKPOINT said.json`
+    Example: `suffrage consult predict water water-2026 runs/aligned/align/CHECKPOINT --out
+    said.json`
     """
     import suffrage
     from suffrage import storage
@@ -116,7 +120,10 @@ def predict_command(
     from suffrage.server.store.stored_predictions import PREDICT
 
     if out.exists():
-        raise InputError(f"{out} is there already; predictions on record are never replaced.")
+        raise InputError(
+            f"{out}: is there already, and predictions on record are never replaced; name a new "
+            "file."
+        )
     store = open_for_command(where)
     about = named_consultation(store, slug)
     content = to_consultation(store, slug)

@@ -137,7 +137,9 @@ def phase_command(
 def invite_command(
     where: StoreAddress,
     slug: ConsultationName,
-    out: Annotated[Path, typer.Argument(help="The CSV file to write, with one link a person.")],
+    out: Annotated[
+        Path, typer.Option(help="The CSV file to write, with one link a person.", metavar="FILE")
+    ],
     count: Annotated[int, typer.Option(help="How many people.", min=1, max=100_000)] = 100,
     stratum: Annotated[str, typer.Option(help="A label for the people who get them.")] = "",
     base_url: Annotated[
@@ -147,7 +149,7 @@ def invite_command(
 ) -> None:
     """Make single-use invitations. The store keeps no token, so the file is the only copy.
 
-    Example: `suffrage consult invite water water-2026 north.csv --count 200 --stratum north`
+    Example: `suffrage consult invite water water-2026 --out north.csv --count 200 --stratum north`
     """
     _need_extra()
     import csv
@@ -158,7 +160,9 @@ def invite_command(
     from suffrage.server.store.database import DAY, now
 
     if out.exists():
-        raise InputError(f"{out} exists; its invitations would be lost. Choose another name.")
+        raise InputError(
+            f"{out}: is there already, and its invitations would be lost; name a new file."
+        )
     store = open_for_command(where)
     what = named_consultation(store, slug)
     expires = None if days is None else now() + days * DAY
@@ -328,7 +332,9 @@ def _hosts(base_url: str | None, host: str, more: str | None) -> tuple[str, ...]
 def export_command(
     where: StoreAddress,
     slug: ConsultationName,
-    out: Annotated[Path, typer.Argument(help="The folder to write, a new or an empty one.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder to write, a new or an empty one.", metavar="FOLDER")
+    ],
     kind: Annotated[
         str, typer.Option("--format", help="consultation (all tables) or polis (CSV).")
     ] = "consultation",
@@ -340,8 +346,8 @@ def export_command(
 ) -> None:
     """Write what a consultation collected into a folder. It is not anonymised: see `release`.
 
-    Example: `suffrage consult export water water-2026 water-tables`
-    Example: `suffrage consult export water water-2026 water-polis --format polis`
+    Example: `suffrage consult export water water-2026 --out water-tables`
+    Example: `suffrage consult export water water-2026 --out water-polis --format polis`
     """
     _need_extra()
     from suffrage import storage

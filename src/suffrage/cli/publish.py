@@ -140,7 +140,7 @@ def merge_command(
             metavar="CHECKPOINT",
         ),
     ],
-    out: Annotated[Path, typer.Argument(help="A new or empty folder.", metavar="FOLDER")],
+    out: Annotated[Path, typer.Option(help="A new or empty folder.", metavar="FOLDER")],
     dtype: Annotated[
         Literal["float32", "bfloat16", "float16"],
         typer.Option(help="The number format of the weights."),
@@ -155,7 +155,7 @@ def merge_command(
 
     The checkpoint stays as it is. Keep it: the merged model has no receipt of its own.
 
-    Example: `suffrage merge runs/quickstart/checkpoints/sft-seed7 merged`
+    Example: `suffrage merge runs/quickstart/checkpoints/sft-seed7 --out merged`
     """
     from suffrage.publish.merging import merge_checkpoint
     from suffrage.storage import bytes_held

@@ -200,7 +200,9 @@ def compare_command(
     measure: Annotated[
         str, typer.Option(help="fit, emd, entropy_ratio, slope, or EVALUATION.MEASURE.")
     ] = "fit",
-    out: Annotated[Path | None, typer.Option(help="Write the comparison as a page here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the comparison as a page here.", metavar="FILE")
+    ] = None,
     across_models: Annotated[
         bool, typer.Option("--across-models", help="Allow different models in one table.")
     ] = False,
@@ -303,7 +305,7 @@ def doctor_command(as_json: AsJson = False) -> None:
 
 def paraphrase_command(
     study: StudyPath,
-    out: Annotated[Path, typer.Argument(help="The JSON file to write.")],
+    out: Annotated[Path, typer.Option(help="The JSON file to write.", metavar="FILE")],
     generator: Annotated[
         str | None, typer.Option(help="The model that writes; default: the study's model.")
     ] = None,
@@ -312,7 +314,7 @@ def paraphrase_command(
 ) -> None:
     """Let a model put every item into other words, for `augmented-sft`, and drop poor wordings.
 
-    Example: `suffrage paraphrase study.yaml paraphrases.json --generator owner/name`
+    Example: `suffrage paraphrase study.yaml --out paraphrases.json --generator owner/name`
     """
     from suffrage.study.commands.paraphrasing import paraphrase
 
@@ -332,7 +334,9 @@ def profile_command(
     against: Annotated[
         str | None, typer.Option(help="Another value set, to show where the two differ most.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write an HTML page with the plot here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write an HTML page with the plot here.", metavar="FILE")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print and plot a value set, or where two differ most.
@@ -375,7 +379,9 @@ def segment_command(
         Path | None,
         typer.Option(help="Use segments saved by --freeze instead of finding new ones."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Write an HTML page here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write an HTML page here.", metavar="FILE")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find segments of respondents who answer alike: how many, what marks them, who is in them.

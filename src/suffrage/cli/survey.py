@@ -156,7 +156,9 @@ def worldvaluesbench_command(
     source: Annotated[
         Path, typer.Option(help="A copy of the repository Demon702/WorldValuesBench.")
     ],
-    out: Annotated[Path, typer.Option(help="The folder to write the benchmark to.")],
+    out: Annotated[
+        Path, typer.Option(help="The folder to write the benchmark to.", metavar="FOLDER")
+    ],
     probe_from: Annotated[
         str, typer.Option(help="The part to draw probe samples from: test or valid.")
     ] = "test",
@@ -224,14 +226,15 @@ def worldvaluesbench_score_command(
 def worldvaluesbench_predictions_command(
     study: Annotated[Path, typer.Argument(help="A study that was run with the evaluation wvb.")],
     method: Annotated[str, typer.Argument(help="The method whose answers to write.")],
-    out: Annotated[Path, typer.Argument(help="The CSV file to write.")],
+    out: Annotated[Path, typer.Option(help="The CSV file to write.", metavar="FILE")],
     seed: Annotated[
         int | None, typer.Option(help="A seed of the study; default: its first.", min=0)
     ] = None,
 ) -> None:
     """Write a method's answers for WorldValuesBench's own script: one answer for each person.
 
-    Example: `suffrage survey worldvaluesbench-predictions study.yaml prompt predictions.csv`
+    Example: `suffrage survey worldvaluesbench-predictions study.yaml prompt --out
+    predictions.csv`
     """
     from suffrage import storage
     from suffrage.evaluate.wvb import PREDICTION_COLUMNS, predictions_of

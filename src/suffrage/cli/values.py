@@ -53,7 +53,9 @@ def score_values_command(
             "the YAML file of a key of your own."
         ),
     ] = "PVQ-21",
-    out: Annotated[Path | None, typer.Option(help="Write the scores as an HTML page here.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the scores as an HTML page here.", metavar="FILE")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a study's populations on an instrument's values, with reliability.

@@ -503,7 +503,7 @@ def _plainly(facts: _Facts) -> list[str]:
         else [
             "",
             f"BASE is the folder of the base model, {base.public_name}. `suffrage merge CHECKPOINT "
-            "merged` writes base and adapter as one ordinary model into the folder `merged`."
+            "--out merged` writes base and adapter as one ordinary model into the folder `merged`."
             + _needs_suffrage(base),
         ]
     )

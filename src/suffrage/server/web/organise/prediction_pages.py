@@ -16,7 +16,7 @@ def predictions_view(desk: Desk) -> Response:
     values = {
         "added": list_predictions(desk.store, desk.id),
         "recorded": count_on_record(desk.store, desk.id),
-        "command": f"suffrage consult predict STORE {desk.about.slug} MODEL predictions.json",
+        "command": f"suffrage consult predict STORE {desk.about.slug} MODEL --out predictions.json",
         "may": desk.may("manage"),
     }
     return desk.page("settings_predictions.html", "settings", values)
