@@ -39,7 +39,7 @@ def commands_page() -> str:
 
     parts = [
         "# Commands",
-        "*For people who use the command line. You get each command's arguments and options.*",
+        "*For people who use the command line: each command's arguments and options.*",
         "`suffrage COMMAND --help` shows the same in a terminal.",
     ]
     for name, command in _commands(typer.main.get_command(app), "suffrage"):

@@ -111,7 +111,7 @@ def test_the_checks_see_what_is_wrong() -> None:
     assert list(command_lines(block)) == [["suffrage", "run", "a; b", "--json"]]
 
 
-HEAD = re.compile(r"\*For .+?\. You get .+?\.\*", re.DOTALL)
+HEAD = re.compile(r"\*For [^:.]+: [^:]+?\.\*", re.DOTALL)
 NOTEBOOKS = sorted((ROOT / "docs").rglob("*.ipynb"))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 _HEAD = """# The study's file
 
-*For researchers who write or check a study's file. You get every key with its type, default and
+*For researchers who write or check a study's file: every key with its type, default and
 meaning.*
 
 A study is one YAML file. The program
