@@ -320,7 +320,9 @@ def test_groups_say_how_old_they_are_and_are_told_as_table_and_drawing(office: O
         acts.vote(office.store, office.about.id, "p1", vote.statement_id, other)
     visitor, looked = office.client("analyst"), actions(office).count("groups.view")
     shown = visitor.get("/groups")
-    assert "2 votes since." in shown and '<svg class="plane"' in shown and "Silhouette" in shown
+    assert (
+        "2 votes since." in shown and '<svg class="plane"' in shown and "(the silhouette)" in shown
+    )
     assert "What all groups agree with" in shown and "The assistant should say so" in shown
     last = newest_results(office.store, office.about.id, "organisers")
     visitor.post("/groups")
@@ -395,7 +397,7 @@ def test_the_log_says_what_was_done_to_what_in_words_and_with_links(office: Offi
     assert f'<a href="{link}" lang="en" dir="auto">It should be able to sing.</a>' in shown
     for words in (
         "Owner", "Decided on a statement", "Off topic", "15 → 20", "Changed the status",
-        "age: 16-34: 30%", "– → 1 December 2099, 04:00 UTC", ">Someone who has left<",
+        "age: 16-34: 30%", ">1 December 2099, 04:00 UTC<", ">Someone who has left<",
         ">The command line<",
     ):  # fmt: skip
         assert words in shown
@@ -493,6 +495,12 @@ def test_settings_phases_and_texts_change_and_mistakes_are_told(office: Office) 
     assert (about.settings.minutes, about.title["en"], about.phase) == (20, "New title", "closed")
     assert about.settings.contact == "town@example.org"
     assert about.settings.demographics[0].item == "age"  # what was not sent stays
+    logged = visitor.get("/audit")
+    assert "→ And now?<" in logged and "→ New title<" in logged and "question:" not in logged
+    visitor.post("/settings/texts", **texts, intro__en="We plan for 2030.")
+    visitor.post("/settings/texts", **texts, intro__en="")
+    logged = visitor.get("/audit")
+    assert ">We plan for 2030.<" in logged and ">removed: We plan for 2030.<" in logged
     for values, message in (
         ({"what": "phase", "phase": "gone"}, "Phase is"),
         ({"what": "else"}, "not known"),

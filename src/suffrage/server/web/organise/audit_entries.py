@@ -161,6 +161,10 @@ class AuditWords:
 
     def _details(self, detail: Mapping[str, Any]) -> list[tuple[str, str]]:
         told = []
+        if detail.keys() == {"from", "to"} and all(
+            isinstance(side, Mapping) for side in detail.values()
+        ):
+            detail = _by_name(detail["from"], detail["to"])
         for key, value in detail.items():
             if key in _FOR_PROGRAMS or value in (None, "", [], {}):
                 continue
@@ -168,11 +172,17 @@ class AuditWords:
             if _is_deep(value):
                 told.append((name, self.desk._("changed")))
             elif isinstance(value, Mapping) and set(value) == {"from", "to"}:
-                before, after = self._plain(value["from"], key), self._plain(value["to"], key)
-                told.append((name, f"{before or '–'} → {after or '–'}"))
+                told.append((name, self._change(value, key)))
             else:
                 told.append((name, self._plain(value, key)))
         return told
+
+    def _change(self, value: Mapping[str, Any], key: str) -> str:
+        """What was there before and what is there now; only one where the other is empty."""
+        before, after = self._plain(value["from"], key), self._plain(value["to"], key)
+        if before and after:
+            return f"{before} → {after}"
+        return after or self.desk._("removed: %(before)s", before=before)
 
     def _plain(self, value: Any, key: str = "") -> str:
         """A value as people read it."""
@@ -188,6 +198,10 @@ class AuditWords:
         if isinstance(value, float) and key == "targets":
             return words.percent(value)
         if isinstance(value, Mapping):
+            if set(value) <= set(self.desk.about.settings.languages):
+                if len(value) == 1:
+                    return self._plain(next(iter(value.values())), key)
+                value = {self.desk.language_name(code): text for code, text in value.items()}
             parts = (f"{name}: {self._plain(part, key)}" for name, part in value.items())
             return _short("; ".join(parts))
         if isinstance(value, (list, tuple)):
@@ -202,6 +216,15 @@ class AuditWords:
 def _capital(words: str) -> str:
     """The words as an entry begins with them."""
     return words[:1].upper() + words[1:]
+
+
+def _by_name(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What differs between two states, each with what was there and what is there now."""
+    return {
+        name: {"from": before.get(name), "to": after.get(name)}
+        for name in {**before, **after}
+        if before.get(name) != after.get(name)
+    }
 
 
 def _short(text: str) -> str:
