@@ -180,7 +180,5 @@ def short_duration(seconds: float | None) -> str:
 
 
 def thousands(count: float) -> str:
-    """A count with thin spaces between thousands from 10 000 on; a dash where it is not known."""
-    if not math.isfinite(count):
-        return NOTHING
-    return f"{count:.0f}" if count < 9999.5 else f"{count:,.0f}".replace(",", "\u202f")
+    """A count with commas between thousands, as in 2,348; a dash where it is not known."""
+    return f"{count:,.0f}" if math.isfinite(count) else NOTHING
