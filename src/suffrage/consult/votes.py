@@ -82,6 +82,20 @@ def only_people(matrix: VoteMatrix, people: Iterable[str]) -> VoteMatrix:
     return replace(matrix, participants=kept, votes=matrix.votes[rows])
 
 
+def without_votes(matrix: VoteMatrix, pairs: Iterable[tuple[str, str]]) -> VoteMatrix:
+    """Return the same people and statements without some votes.
+
+    pairs: participants and statements; those that are not in the matrix change nothing.
+    """
+    rows = {person: at for at, person in enumerate(matrix.participants)}
+    columns = {statement: at for at, statement in enumerate(matrix.statements)}
+    votes = matrix.votes.copy()
+    for person, statement in pairs:
+        if person in rows and statement in columns:
+            votes[rows[person], columns[statement]] = UNSEEN
+    return replace(matrix, votes=votes)
+
+
 def voting_question(text: str) -> str:
     """The question that puts a statement to the vote of a model."""
     return f'Do you agree or disagree with this statement? "{text}"'

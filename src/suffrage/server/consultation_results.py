@@ -14,11 +14,16 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from suffrage.consult.consultation import Consultation
-from suffrage.consult.groups.analysis import OpinionAnalysis, analyse, analysis_without
+from suffrage.consult.groups.analysis import (
+    OpinionAnalysis,
+    analyse,
+    analysis_without,
+    analysis_without_votes,
+)
 from suffrage.consult.groups.group_names import KnownGroup
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.consult.polis.conversation import Conversation, conversation_of
-from suffrage.consult.votes import only_people
+from suffrage.consult.votes import only_people, without_votes
 from suffrage.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,6 +97,26 @@ def results_without(
     return ConsultationResults(content, conversation, analysis, None)
 
 
+def results_without_votes(
+    found: ConsultationResults, pairs: Collection[tuple[str, str]]
+) -> ConsultationResults:
+    """Count these results again without single votes; the groups stay as they are.
+
+    pairs: participants and statements.
+    """
+    if not pairs:
+        return found
+    keys = pl.DataFrame(
+        list(pairs), schema={"participant": pl.String, "statement": pl.String}, orient="row"
+    )
+    content = replace(
+        found.content, votes=found.content.votes.join(keys, on=keys.columns, how="anti")
+    )
+    conversation = replace(found.conversation, votes=without_votes(found.conversation.votes, pairs))
+    analysis = found.analysis and analysis_without_votes(found.analysis, pairs)
+    return ConsultationResults(content, conversation, analysis, found.waiting)
+
+
 def _need_people(conversation: Conversation, s: GroupSettings) -> None:
     """Raise InputError where too few people have voted on enough statements."""
     votes = conversation.votes
@@ -137,17 +162,25 @@ def is_next_step(people: int, last: int | None, settings: ConsultationSettings) 
 
 
 def without_some(
-    content: Consultation, count: int, spared: Collection[str], draw: random.Random
+    content: Consultation,
+    count: int,
+    spared: Collection[str],
+    draw: random.Random,
+    near: Sequence[Collection[str]] = (),
 ) -> tuple[Consultation, tuple[str, ...]]:
     """Leave some people out, so that results without one who withdrew differ by several people.
 
     Parameters
     ----------
     count : int
-        How many to leave out, of those who voted and count.
+        How many to leave out, of those who voted and count; with `near`, for each of these.
     spared : collection of str
         Who was left out last time, and is now only where there are too few others: otherwise these
         results could differ from the last ones by one person.
+    draw : random.Random
+    near : sequence of collections of str
+        The groups of those who withdrew: others of the same group are taken first, because the
+        counts of a group fall by one person's votes where nobody else of it is left out.
 
     Returns
     -------
@@ -157,10 +190,12 @@ def without_some(
     voted = set(content.votes["participant"])
     who = content.participants.filter(~pl.col("excluded"))["participant"].to_list()
     possible = sorted(voted.intersection(who))
-    fresh = [id for id in possible if id not in spared]
-    chosen = draw.sample(fresh, min(count, len(fresh)))
-    others = sorted(set(possible).difference(fresh))
-    chosen += draw.sample(others, min(count - len(chosen), len(others)))
+    chosen: list[str] = []
+    for group in near or ((),):
+        left = [id for id in possible if id not in chosen]
+        drawn = draw.sample(left, len(left))
+        drawn.sort(key=lambda id: (id in spared, id not in group))
+        chosen += drawn[:count]
     return _leaving_out(content, chosen), tuple(chosen)
 
 

@@ -11,7 +11,10 @@ from suffrage.consult.groups.shown_results import group_centres, shown_results
 
 # What nobody is shown: what the draw of statements and the place of a reader are worked out from,
 # and how the next step is made.
-PRIVATE = ("extremity", "plane", "counted_from", "withdrawn", "left_out", "overtaken", "read")
+PRIVATE = (
+    *("extremity", "plane", "counted_from", "withdrawn", "left_out", "overtaken", "read"),
+    *("touched", "held", "of_groups"),
+)
 DIGITS = 5
 
 

@@ -16,10 +16,13 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
+
+import numpy as np
+import polars as pl
 
 from suffrage import __version__
 from suffrage.consult.consultation import Consultation
@@ -32,6 +35,7 @@ from suffrage.server.consultation_results import (
     find_results,
     is_next_step,
     results_without,
+    results_without_votes,
     without_some,
 )
 from suffrage.server.organisers_results import organisers_results
@@ -39,15 +43,19 @@ from suffrage.server.participants_results import participants_results
 from suffrage.server.predictions import compare_predictions
 from suffrage.server.store.consultations import StoredConsultation, list_consultations
 from suffrage.server.store.contents import to_consultation
-from suffrage.server.store.database import Store, now, open_store
+from suffrage.server.store.database import Store, open_store
 from suffrage.server.store.faults import SENTENCES, fault_of
 from suffrage.server.store.known_groups import stored_groups
 from suffrage.server.store.leadership import Leadership
 from suffrage.server.store.result_steps import (
     Departures,
+    HeldVotes,
+    ReadSoFar,
     StepSoFar,
+    held_as_json,
+    left_out_since,
     nothing_shown,
-    somebody_was_left_out,
+    read_so_far,
     somebody_withdrew,
     without_statements,
 )
@@ -140,12 +148,11 @@ def _compute(
         groups = stored_groups(c, consultation.id)
     before = step_so_far(store, consultation.id)
     content = to_consultation(store, consultation.slug)
-    read = now()
+    read = read_so_far(store, consultation.id)
     found = find_results(content, settings, resamples, groups)
     with store.read() as c:
-        moved = before.version is not None and somebody_was_left_out(
-            c, consultation.id, before.acts
-        )
+        known_to = before.acts if before.version is not None else known.acts
+        moved = left_out_since(c, consultation.id, known_to)
     computed = _Computed(consultation, settings, known, read, groups, found, moved)
     if before.must_go or (moved and computed.is_due(found, before)):
         some, left_out = computed.without_some(found.content, before)
@@ -162,13 +169,13 @@ class _Computed:
     settings: GroupSettings
     # How far votes and acts had come before the votes were read.
     known: ActsSoFar
-    # When the votes had been read, in milliseconds since 1970.
-    read: int
+    # How far votes and consents had come when the votes had been read.
+    read: ReadSoFar
     # The groups as they were found before.
     groups: Sequence[KnownGroup]
     found: ConsultationResults
-    # Whether organisers left somebody out, or counted them again, after the step before.
-    moved: bool
+    # Whom organisers left out, or counted again, after the step before.
+    moved: frozenset[str]
     # The same of several people fewer, and who they are; None where that was not needed then.
     fewer: ConsultationResults | None = None
     left_out: tuple[str, ...] = ()
@@ -183,7 +190,8 @@ class _Computed:
     ) -> tuple[Consultation, tuple[str, ...]]:
         """Leave so many out that a step without one more differs by several people."""
         others = self.consultation.settings.batch - 1
-        return without_some(content, others, so_far.left_out, random.SystemRandom())
+        near = [of.members for of in self.groups if of.number in so_far.groups]
+        return without_some(content, others, so_far.left_out, random.SystemRandom(), near)
 
     def rows(self, gone: Departures, so_far: StepSoFar) -> RowsToSave:
         """Return what to save when these people have gone and this step is the newest."""
@@ -214,10 +222,14 @@ class _Computed:
 
         found: results of everybody who has not gone.
         """
-        due, left_out = self.is_due(found, so_far), self.left_out
+        # Another computation that began later may have been stored before this one.
+        older = so_far.event_id > self.known.event_id or so_far.acts > self.known.acts
+        due, left_out = self.is_due(found, so_far) and not older, self.left_out
         overtaken = found.people < self.found.people
         if not (so_far.must_go or (self.moved and due)):
-            return found, self._told(found, found.people, (), overtaken) if due else None
+            if not due:
+                return found, None
+            return self._shown(found, found, (), self._held(found, (), so_far), overtaken)
         if self.fewer is None:
             # It was not known yet that this would be needed.
             _, left_out = self.without_some(found.content, so_far)
@@ -228,36 +240,92 @@ class _Computed:
         # A step that replaces an overtaken one is not replaced again for the same reason: who comes
         # and goes during each computation would otherwise have results renewed without end.
         overtaken = overtaken and (so_far.withdrawn > 0 or not so_far.overtaken)
-        told = None
-        if fewer.people >= self.consultation.settings.least_people:
-            told = self._told(fewer, found.people, left_out, overtaken)
+        held = self._held(found, left_out, so_far)
+        shown, told = self._shown(fewer, found, left_out, held, overtaken)
+        if fewer.people < self.consultation.settings.least_people:
+            told = None
         if told is None and so_far.must_go:
             # The step after the one that goes must still differ from it by several people.
-            told = nothing_shown(found.people)
-        return fewer, told
+            told = nothing_shown(self._of_next(found, (), held, False))
+        return shown, told
 
-    def _told(
+    def _shown(
+        self,
+        some: ConsultationResults,
+        found: ConsultationResults,
+        left_out: tuple[str, ...],
+        held: tuple[HeldVotes, ...],
+        overtaken: bool,
+    ) -> tuple[ConsultationResults, dict[str, Any] | None]:
+        """Return results without the votes that are held, and what participants see of them.
+
+        some: without who is left out. They see nothing where there are no groups.
+        """
+        pairs = [(person, one.statement) for one in held for person in one.people]
+        shown = results_without_votes(some, pairs)
+        if shown.analysis is None:
+            return shown, None
+        told = participants_results(shown.content, shown.analysis)
+        return shown, {**told, **self._of_next(found, left_out, held, overtaken)}
+
+    def _of_next(
         self,
         found: ConsultationResults,
-        counted_from: int,
         left_out: tuple[str, ...],
+        held: tuple[HeldVotes, ...],
         overtaken: bool,
-    ) -> dict[str, Any] | None:
-        """What participants see, with what the next step needs; None where there are no groups."""
-        if found.analysis is None:
-            return None
+    ) -> dict[str, Any]:
+        """What a step says of the next one."""
         return {
-            **participants_results(found.content, found.analysis),
-            "counted_from": counted_from,
+            "counted_from": found.people,
             "left_out": list(left_out),
             "overtaken": overtaken,
-            "read": self.read,
+            "read": [self.read.event_id, self.read.consent_id],
+            "held": held_as_json(held),
         }
+
+    def _held(
+        self, found: ConsultationResults, left_out: tuple[str, ...], so_far: StepSoFar
+    ) -> tuple[HeldVotes, ...]:
+        """Return the votes that the next step does not count, besides those of who is left out.
+
+        Where few vote on each statement, the counts of what somebody had voted on would fall by
+        their vote alone, or would once the others are counted again.
+        """
+        given = found.content.votes.filter(pl.col("participant").is_in(list(self.moved)))
+        touched = {*so_far.touched, *given["statement"]}
+        voters = _voters(found, touched.union(one.statement for one in so_far.held))
+        others = self.consultation.settings.batch - 1
+        near = {id for of in self.groups if of.number in so_far.groups for id in of.members}
+        held = {
+            one.statement: one
+            for one in so_far.held
+            if len(voters.get(one.statement, ())) < one.until
+        }
+        for id in sorted(touched.intersection(voters)):
+            before = set(held[id].people if id in held else ())
+            draw = random.SystemRandom()
+            order = draw.sample(voters[id], len(voters[id]))
+            # First who is left out anyway, then others of the same groups; who was held before
+            # only where there are no others.
+            order.sort(key=lambda p: (p in before, p not in left_out, p not in near))
+            held[id] = HeldVotes(id, len(order) + others + 1, tuple(order[:others]))
+        return tuple(held[id] for id in sorted(held))
 
     def _taken_back(self, gone: Departures) -> frozenset[str]:
         """The statements that went with people who have gone."""
         written = self.found.content.statements.select("statement", "author").iter_rows()
         return frozenset(id for id, author in written if author in gone.with_texts)
+
+
+def _voters(found: ConsultationResults, statements: Collection[str]) -> dict[str, list[str]]:
+    """Who counts and voted on each of these statements."""
+    votes = found.conversation.votes
+    return {
+        id: [votes.participants[at] for at in np.flatnonzero(votes.seen[:, j])]
+        for j, id in enumerate(votes.statements)
+        if id in statements
+    }
 
 
 def watch(

@@ -25,7 +25,7 @@ from suffrage.consult.groups.stability import (
 )
 from suffrage.consult.people import raked_to_population
 from suffrage.consult.polis.conversation import Conversation
-from suffrage.consult.votes import VoteMatrix, only_people, tally
+from suffrage.consult.votes import VoteMatrix, only_people, tally, without_votes
 from suffrage.errors import InputError
 from suffrage.population.latent_classes import adjusted_rand_index
 from suffrage.survey.weighting import Representativeness, WeightingSpec
@@ -154,24 +154,44 @@ def analysis_without(analysis: OpinionAnalysis, gone: Collection[str]) -> Opinio
         inside=positions.inside[kept],
     )
     groups = replace(a.groups, positions=places, labels=labels)
-    votes = only_people(a.votes, stay)
+    left = replace(
+        a,
+        conversation=conversation,
+        groups=groups,
+        tried=(replace(a.stability, sizes=tuple(groups.sizes.tolist())),),
+        population=None,
+        representativeness=None,
+        exported_agreement=_exported_agreement(conversation, groups),
+    )
+    return _counted_again(left, only_people(a.votes, stay))
+
+
+def analysis_without_votes(
+    analysis: OpinionAnalysis, pairs: Collection[tuple[str, str]]
+) -> OpinionAnalysis:
+    """Return the same people in the same groups without single votes, with counts made again.
+
+    pairs: participants and statements.
+    """
+    a = analysis
+    conversation = replace(a.conversation, votes=without_votes(a.conversation.votes, pairs))
+    return _counted_again(replace(a, conversation=conversation), without_votes(a.votes, pairs))
+
+
+def _counted_again(analysis: OpinionAnalysis, votes: VoteMatrix) -> OpinionAnalysis:
+    """The same groups with other votes of their people."""
+    a, labels, k = analysis, analysis.groups.labels, analysis.groups.count
     whole = tally(votes.votes, labels, k)
     rest = whole.rest()
     return replace(
         a,
-        conversation=conversation,
         votes=votes,
-        groups=groups,
-        tried=(replace(a.stability, sizes=tuple(groups.sizes.tolist())),),
         differences=replace(
             a.differences,
             agrees_more=share(whole.agrees, whole.seen) - share(rest.agrees, rest.seen),
             disagrees_more=share(whole.disagrees, whole.seen) - share(rest.disagrees, rest.seen),
         ),
         sample=read_consensus(votes, labels, k, seed=a.groups.settings.seed),
-        population=None,
-        representativeness=None,
-        exported_agreement=_exported_agreement(conversation, groups),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from suffrage.server.store.database import Store
 from suffrage.server.store.database_schema import (
     audit,
     background_work,
@@ -17,9 +18,21 @@ from suffrage.server.store.database_schema import (
     vote,
     vote_event,
 )
+from suffrage.server.store.known_groups import current_numbers
 
 WITHDRAWALS = ("participant.withdraw", "participant.revoke")
 EXCLUSIONS = ("participant.exclude", "participant.include")
+
+
+@dataclass(frozen=True)
+class HeldVotes:
+    """Votes on one statement that no step counts for a while, so that one vote less hides there."""
+
+    statement: str
+    # How many votes on it there must be before these count again.
+    until: int
+    # Whose votes on it they are.
+    people: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -34,11 +47,17 @@ class StepSoFar:
     left_out: tuple[str, ...] = ()
     # None where they see nothing yet.
     version: int | None = None
-    # The last entry of the audit log that it surely knows.
+    # The last entry of the audit log, and the last vote, that it surely knows.
     acts: int = 0
+    event_id: int = 0
     # Whether people withdrew while it was computed. It does not count them, but the groups were
     # found with their votes, so the next computation replaces it.
     overtaken: bool = False
+    # What those who withdrew since had voted on, among which nobody tells them apart.
+    touched: tuple[str, ...] = ()
+    held: tuple[HeldVotes, ...] = ()
+    # The numbers of the opinion groups in which they were.
+    groups: tuple[int, ...] = ()
 
     @property
     def must_go(self) -> bool:
@@ -55,9 +74,38 @@ class Departures:
     with_texts: frozenset[str] = frozenset()
 
 
-def nothing_shown(counted_from: int) -> dict[str, Any]:
-    """Return what stands for a step that went away, so that the next one is counted from it."""
-    return {"nothing": True, "counted_from": counted_from}
+@dataclass(frozen=True)
+class ReadSoFar:
+    """How far votes and consents had come when the votes had been read.
+
+    Numbers, and no times: the clocks of two machines differ.
+    """
+
+    event_id: int
+    consent_id: int
+
+
+def read_so_far(store: Store, consultation_id: str) -> ReadSoFar:
+    """Return how far votes and consents have come; call it after the votes were read."""
+    events = select(func.max(vote_event.c.id)).where(
+        vote_event.c.consultation_id == consultation_id
+    )
+    consents = select(func.max(consent.c.id)).where(consent.c.consultation_id == consultation_id)
+    with store.read() as c:
+        return ReadSoFar(int(c.scalar(events) or 0), int(c.scalar(consents) or 0))
+
+
+def nothing_shown(shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what stands for a step that went away, so that the next one is counted from it.
+
+    shown: what a step says of the next one.
+    """
+    return {"nothing": True, **shown}
+
+
+def held_as_json(held: Collection[HeldVotes]) -> list[list[Any]]:
+    """Return held votes as plain values."""
+    return [[one.statement, one.until, list(one.people)] for one in held]
 
 
 def newest_step(c: Connection, consultation_id: str) -> StepSoFar:
@@ -105,13 +153,31 @@ def mark_withdrawal(
     version, seen = row.version, _step(row)
     c.execute(delete(results).where(of, results.c.version != version))
     result = without_statements(row.participants_results, texts)
-    read = int(result.get("read", row.created))
-    if result == row.participants_results and not _is_counted(
-        c, consultation_id, participant_id, read
+    read = result.get("read")
+    if (
+        result == row.participants_results
+        # What earlier versions stored says a time.
+        and isinstance(read, list)
+        and not _is_counted(c, consultation_id, participant_id, ReadSoFar(*read))
     ):
         return
     left_out = [id for id in seen.left_out if id != participant_id]
-    marks = {"withdrawn": seen.withdrawn + 1, "left_out": left_out}
+    held = [
+        replace(one, people=tuple(id for id in one.people if id != participant_id))
+        for one in seen.held
+    ]
+    number = current_numbers(c, consultation_id).get(participant_id)
+    group = () if number is None else (number,)
+    voted = select(vote.c.statement_id).where(
+        vote.c.consultation_id == consultation_id, vote.c.participant_id == participant_id
+    )
+    marks = {
+        "withdrawn": seen.withdrawn + 1,
+        "left_out": left_out,
+        "held": held_as_json(held),
+        "touched": sorted({*seen.touched, *c.scalars(voted)}),
+        "of_groups": sorted({*seen.groups, *group}),
+    }
     c.execute(
         update(results)
         .where(of, results.c.version == version)
@@ -119,30 +185,34 @@ def mark_withdrawal(
     )
 
 
-def _is_counted(c: Connection, consultation_id: str, participant_id: str, before: int) -> bool:
-    """Whether results of votes that were read at a moment may count a person who takes part now."""
+def _is_counted(c: Connection, consultation_id: str, participant_id: str, read: ReadSoFar) -> bool:
+    """Whether results of votes that had been read may count a person who takes part now."""
 
-    def has_any(table: Any, at: Any) -> bool:
+    def has_any(table: Any, which: Any) -> bool:
         of = table.c.consultation_id == consultation_id, table.c.participant_id == participant_id
-        return c.execute(select(at).where(*of, at <= before).limit(1)).first() is not None
+        return c.execute(select(which).where(*of, which).limit(1)).first() is not None
 
-    # A vote that was changed since then has its first value in the log of votes.
-    if not (has_any(vote, vote.c.updated) or has_any(vote_event, vote_event.c.at)):
+    # A vote that was changed since then has its first value in the log of votes. Votes that came
+    # with an import are in no log.
+    if not (
+        has_any(vote_event, vote_event.c.id <= read.event_id)
+        or has_any(vote, vote.c.event_id.is_(None))
+    ):
         return False
     given = c.execute(
-        select(consent.c.scopes, consent.c.given_at)
+        select(consent.c.scopes, consent.c.id)
         .where(
             consent.c.consultation_id == consultation_id,
             consent.c.participant_id == participant_id,
         )
         .order_by(consent.c.id.desc())
     ).all()
-    since = 0
+    since = None
     for row in given:
         if not row.scopes.get("take_part"):
-            # They came back after this.
-            return since <= before
-        since = int(row.given_at)
+            # They came back after this, unless they are away since.
+            return since is not None and since <= read.consent_id
+        since = int(row.id)
     return True
 
 
@@ -196,19 +266,19 @@ def somebody_withdrew(c: Connection, consultation_id: str, after: int) -> bool:
     return bool(c.scalar(query))
 
 
-def somebody_was_left_out(c: Connection, consultation_id: str, after: int) -> bool:
-    """Whether organisers left somebody out or counted them again after an entry of the log."""
-    query = select(audit.c.number).where(
+def left_out_since(c: Connection, consultation_id: str, after: int) -> frozenset[str]:
+    """Return whom organisers left out or counted again after an entry of the log."""
+    query = select(audit.c.object).where(
         audit.c.chain == consultation_id,
         audit.c.number > after,
         audit.c.action.in_(EXCLUSIONS),
     )
-    return c.execute(query.limit(1)).first() is not None
+    return frozenset(c.scalars(query))
 
 
 def _newest(c: Connection, consultation_id: str) -> Any:
     """Return what is needed of the newest step, None without one."""
-    columns = [results.c[name] for name in ("version", "people", "acts", "created")]
+    columns = [results.c[name] for name in ("version", "people", "acts", "event_id")]
     query = (
         select(*columns, results.c.participants_results)
         .where(
@@ -229,5 +299,9 @@ def _step(row: Any) -> StepSoFar:
         tuple(result.get("left_out", ())),
         int(row.version),
         int(row.acts),
+        int(row.event_id),
         bool(result.get("overtaken")),
+        tuple(result.get("touched", ())),
+        tuple(HeldVotes(id, int(n), tuple(who)) for id, n, who in result.get("held", ())),
+        tuple(result.get("of_groups", ())),
     )
