@@ -67,7 +67,9 @@ def without_few_voters(told: Mapping[str, Any]) -> dict[str, Any]:
     """Return these results as staff see them who may not look at single votes.
 
     Statements with fewer than `LEAST_VOTERS` voters, or with fewer than `LEAST_OF_GROUP` of a group
-    that voted on it, are left out: counts of one or two voters are their votes.
+    that voted on it, are left out: counts of one or two voters are their votes. So are the places
+    of people: which place goes and does not come back is that of somebody who withdrew, and where
+    there are few statements a place says how a person voted.
     """
 
     def is_told(row: Mapping[str, Any]) -> bool:
@@ -82,7 +84,8 @@ def without_few_voters(told: Mapping[str, Any]) -> dict[str, Any]:
         {**group, **{name: [r for r in group[name] if r["statement"] in ids] for name in lists}}
         for group in told.get("groups", [])
     ]
-    return {**told, "all": kept, **({"groups": groups} if groups else {})}
+    without_places = {name: value for name, value in told.items() if name != "places"}
+    return {**without_places, "all": kept, **({"groups": groups} if groups else {})}
 
 
 def _counts(conversation: Conversation) -> list[dict[str, Any]]:

@@ -290,7 +290,8 @@ class _Computed:
         """Return the votes that the next step does not count, besides those of who is left out.
 
         Where few vote on each statement, the counts of what somebody had voted on would fall by
-        their vote alone, or would once the others are counted again.
+        their vote alone, at once or when the others are counted again. So others' votes there are
+        held until five people more, by default, have voted on the statement.
         """
         given = found.content.votes.filter(pl.col("participant").is_in(list(self.moved)))
         touched = {*so_far.touched, *given["statement"]}

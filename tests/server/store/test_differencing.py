@@ -161,6 +161,29 @@ def test_no_count_of_a_statement_ever_falls_by_the_vote_of_who_goes(store: Store
 
 
 @pytest.mark.slow
+def test_a_statement_with_held_votes_can_be_taken_back(
+    store: Store, what: StoredConsultation
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    wrote = statements.propose_statement(store, what.id, ids[0], "Only I say zanzibar", "en").id
+    statements.moderate_statements(store, what.id, [wrote], "accepted", "ok", None)
+    for other in ids[1:]:
+        vote(store, what.id, other, wrote, 1)
+    recompute(store, what)
+    withdraw_participant(store, what.id, ids[1])
+    recompute(store, what)
+
+    def held() -> set[str]:
+        with store.read() as c:
+            return {one.statement for one in newest_step(c, what.id).held}
+
+    assert wrote in held()
+    withdraw_participant(store, what.id, ids[0])
+    recompute(store, what)
+    assert wrote not in voters(step(store, what))
+
+
+@pytest.mark.slow
 def test_others_of_the_same_group_are_left_out(store: Store, what: StoredConsultation) -> None:
     ids = crowd(store, what, PEOPLE)
     recompute(store, what)

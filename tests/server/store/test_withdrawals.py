@@ -1,6 +1,7 @@
 """What is left of somebody who withdrew: no difference of results, and no byte of their words."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -226,9 +227,13 @@ def test_results_are_renewed_though_somebody_withdraws_during_each_computation(
     # The groups were found with their votes, so they are found again once nobody leaves.
     assert len(gone) == 5 and is_due(store, what)
     recompute(store, what)
-    assert seen(store, what, "participants").people == PEOPLE - 5 - 4
     with store.read() as c:
-        assert not newest_step(c, what.id).must_go
+        step = newest_step(c, what.id)
+    assert not step.must_go
+    # Others are left out now than before, whose votes do not count yet either.
+    most = PEOPLE - 5 - len(step.left_out)
+    assert len(step.left_out) == 4
+    assert most - 2 * 4 <= seen(store, what, "participants").people <= most
 
 
 @pytest.mark.slow
@@ -249,8 +254,9 @@ def test_who_withdraws_at_the_last_moment_before_results_are_stored_is_not_in_th
     recompute(store, what)
     left = PEOPLE + 5 - len(gone)
     assert len(gone) == watcher.COUNTED_AGAIN and voters(seen(store, what, "organisers")) == {left}
-    # Nobody knew at the start that four people would have to be left out.
-    assert seen(store, what, "participants").people == left - 4
+    # Nobody knew at the start that anybody would have to be left out: four of each of the groups in
+    # which those who went were.
+    assert seen(store, what, "participants").people == left - 4 * 2
 
 
 @pytest.mark.slow
@@ -346,12 +352,23 @@ def test_only_who_may_look_at_single_votes_sees_each_computation(tmp_path: Path)
         shown = visitor.get(f"/admin/c/{what.id}/groups").text
         return shown.split("<h2", 2)[-1]
 
+    def drawings(role: str) -> str:
+        visitor = made.browser()
+        visitor.log_in(f"{role}@example.org")
+        shown = visitor.get(f"/admin/c/{what.id}/groups").text
+        return "".join(re.findall(r"<figure>.*?</svg>", shown, re.S))
+
     recompute(made.store, what)
     before = {role: page(role) for role in ("owner", "analyst", "moderator", "viewer")}
     crowd(made.store, what, 1, seed=3)
     recompute(made.store, what)
     after = {role: page(role) for role in before}
     assert {role for role in before if before[role] != after[role]} == {"owner", "analyst"}
+    # Nor do others see a mark for each person: the one that goes and does not come back would be
+    # that of somebody who withdrew.
+    marks = {role: drawings(role) for role in before}
+    assert {role for role, of in marks.items() if 'class="plane"' in of} == {"owner", "analyst"}
+    assert all("<circle" in of for of in marks.values())
 
 
 @pytest.mark.slow

@@ -103,9 +103,9 @@ def nothing_shown(shown: Mapping[str, Any]) -> dict[str, Any]:
     return {"nothing": True, **shown}
 
 
-def held_as_json(held: Collection[HeldVotes]) -> list[list[Any]]:
+def held_as_json(held: Collection[HeldVotes]) -> list[dict[str, Any]]:
     """Return held votes as plain values."""
-    return [[one.statement, one.until, list(one.people)] for one in held]
+    return [{**vars(one), "people": list(one.people)} for one in held]
 
 
 def newest_step(c: Connection, consultation_id: str) -> StepSoFar:
@@ -302,6 +302,8 @@ def _step(row: Any) -> StepSoFar:
         int(row.event_id),
         bool(result.get("overtaken")),
         tuple(result.get("touched", ())),
-        tuple(HeldVotes(id, int(n), tuple(who)) for id, n, who in result.get("held", ())),
+        tuple(
+            HeldVotes(**{**one, "people": tuple(one["people"])}) for one in result.get("held", ())
+        ),
         tuple(result.get("of_groups", ())),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 from itertools import groupby
 from typing import Any, cast
@@ -12,6 +13,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from suffrage.consult.candidate_answers import CandidateAnswer, candidates_of_text
+from suffrage.consult.group_letters import COLOURS
 from suffrage.consult.pairing import PairDesign
 from suffrage.consult.quality import left_rate
 from suffrage.errors import InputError
@@ -36,6 +38,7 @@ from suffrage.server.web.organise.forms import MistakesError, Sent, at_field
 from suffrage.server.web.organise.settings_pages import PARTS
 from suffrage.server.web.organise.staff_desk import change_staff, show_staff
 from suffrage.server.web.organise.waiting import in_background, waiting_page, work_view
+from suffrage.server.web.picture import groups_picture
 
 A_PAGE = 25
 ENTRIES_A_PAGE = 100
@@ -337,22 +340,7 @@ def _groups(desk: Desk) -> Response:
     found = result if result and not result.get("waiting") else None
     drawing = ""
     if found:
-        told = ", ".join(
-            desk._("group %(name)s: %(count)s people", name=row["name"], count=row["size"])
-            for row in found["groups"]
-        )
-        drawing = plot.groups_drawing(
-            found["places"],
-            {
-                row["number"]: centre
-                for row, centre in zip(found["groups"], found["plane"]["centres"], strict=True)
-            },
-            desk._("People, placed by how alike they vote"),
-            desk._(
-                "Each mark is one person; %(groups)s. The table below says the same.",
-                groups=told,
-            ),
-        )
+        drawing = _drawing(desk, found)
     if last:
         desk.viewed("groups", f"results {last.version}")
     values = {
@@ -368,6 +356,40 @@ def _groups(desk: Desk) -> Response:
         "all": _sorted(found, desk.query("sort", "divided")) if found else [],
     }
     return desk.page("groups.html", "groups", values)
+
+
+def _drawing(desk: Desk, found: Mapping[str, Any]) -> str:
+    """The groups, with everybody's place for those who may look at single votes."""
+    centres = found["plane"]["centres"]
+    if "places" not in found:
+        circles = [
+            {
+                "name": row["name"],
+                "people": row["size"],
+                "colour": row["number"] % COLOURS,
+                "place": centre,
+            }
+            for row, centre in zip(found["groups"], centres, strict=True)
+        ]
+        # As on the participants' page of results.
+        told = desk._(
+            "Each circle is a group, the larger the more people. Circles far apart vote "
+            "differently. The table below says the same."
+        )
+        return str(groups_picture(circles, desk._("The groups"), told))
+    told = ", ".join(
+        desk._("group %(name)s: %(count)s people", name=row["name"], count=row["size"])
+        for row in found["groups"]
+    )
+    return plot.groups_drawing(
+        found["places"],
+        {row["number"]: centre for row, centre in zip(found["groups"], centres, strict=True)},
+        desk._("People, placed by how alike they vote"),
+        desk._(
+            "Each mark is one person; %(groups)s. The table below says the same.",
+            groups=told,
+        ),
+    )
 
 
 def _why(result: dict[str, Any]) -> InputError:
