@@ -212,7 +212,9 @@ class _Computed:
         shown, told = self._step(found, gone, so_far)
         everybody = saved(found, told if shown is found else None)
         step = None if told is None else everybody if shown is found else saved(shown, told)
-        groups = remembered(found.analysis.groups, self.groups) if found.analysis else ()
+        # Groups that are not there any more are stored again as they were, without who went.
+        before = [replace(of, members=of.members - gone.people) for of in self.groups]
+        groups = remembered(found.analysis.groups, before) if found.analysis else ()
         return RowsToSave(everybody, step, groups)
 
     def _step(

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from suffrage.consult.groups.group_names import KnownGroup
 from suffrage.consult.groups.opinion_groups import GroupSettings
 from suffrage.server import consultation_results, watcher
 from suffrage.server.store import consultations, participants, statements
 from suffrage.server.store import database_schema as schema
 from suffrage.server.store.consultations import StoredConsultation
 from suffrage.server.store.database import Store
-from suffrage.server.store.known_groups import current_numbers
+from suffrage.server.store.known_groups import current_numbers, store_groups, stored_groups
 from suffrage.server.store.participants import Scopes
 from suffrage.server.store.result_steps import newest_step
 from suffrage.server.store.stored_results import Audience, StoredResults, newest_results
@@ -188,6 +189,28 @@ def test_who_withdraws_while_results_are_computed_is_not_in_them(
     assert calls[0] == PEOPLE + 6  # they were read before the withdrawal
     assert voters(seen(store, what, "organisers")) == {PEOPLE + 5}
     assert voters(seen(store, what, "viewers")) == {PEOPLE + 1}
+
+
+@pytest.mark.slow
+def test_who_withdraws_while_results_are_computed_is_in_no_group_of_before(
+    store: Store, what: StoredConsultation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = crowd(store, what, PEOPLE)
+    recompute(store, what)
+    with store.write() as c:
+        dissolved = KnownGroup(7, frozenset(ids[:2]), current=False)
+        store_groups(c, what.id, [*stored_groups(c, what.id), dissolved])
+    find = consultation_results.find_results
+
+    def overtaken(*given: Any) -> Any:
+        found = find(*given)
+        withdraw_participant(store, what.id, ids[0])
+        return found
+
+    monkeypatch.setattr(watcher, "find_results", overtaken)
+    recompute(store, what)
+    with store.read() as c:
+        assert {of.number: of.members for of in stored_groups(c, what.id)}[7] == {ids[1]}
 
 
 @pytest.mark.slow
