@@ -170,6 +170,27 @@ def test_a_group_is_not_served_worse_for_having_more_people(known: float) -> Non
     assert abs(np.mean(differences)) < 0.015
 
 
+def test_items_that_only_a_large_group_was_asked_are_compared_at_the_small_ones_size() -> None:
+    differences = []
+    for seed in range(3):
+        of = survey(1080, 16, seed)
+        few = np.random.default_rng(seed).permutation(1080) < 80
+        small, large = (
+            build_value_set(
+                of.with_responses(of.responses.filter(rows.tolist())), name, {}, 0, f"{name} people"
+            )
+            for name, rows in (("few", few), ("many", ~few))
+        )
+        half = dict(list(small.distributions.items())[::2])
+        groups = [replace(small, distributions=half), large]
+        whole = build_value_set(of, "all", {}, 0, "people")
+        model = people([whole], lambda shares: 0.6 * shares + 0.4 / shares.size)
+        card = tried(EVALUATION, {"model": model}, groups, all_held_out(of))
+        served = card.details["least"]["model"]["groups"]
+        differences.append(served["many"]["value"] - served["few"]["value"])
+    assert abs(np.mean(differences)) < 0.02
+
+
 @pytest.mark.slow
 def test_the_worst_groups_interval_covers_though_it_was_picked() -> None:
     # Twelve truly equal groups: the largest shortfall is too high, and its interval reaches down.

@@ -10,10 +10,16 @@ from scipy.spatial.distance import jensenshannon
 
 from suffrage.consult.consultation import Consultation
 from suffrage.evaluate.asking.item_probes import SCHEMA, chosen_items
-from suffrage.evaluate.asking.voting_groups import AVERAGE, COMMONEST, PARTICIPANTS
+from suffrage.evaluate.asking.voting_groups import (
+    AVERAGE,
+    COMMONEST,
+    PARTICIPANTS,
+    PeopleSide,
+    VotedCell,
+)
 from suffrage.evaluate.results import Figure
 from suffrage.evaluate.scorecard import AS_ITSELF, EvaluationInput, Scorecard
-from suffrage.evaluate.votes import EVALUATION, Options
+from suffrage.evaluate.votes import EVALUATION, Options, VotersAsFew
 from suffrage.population import build_value_set
 from suffrage.study.commands.simulated_public import SimulatedPublicSettings, simulated_public
 from suffrage.training_data import HeldOut
@@ -213,6 +219,54 @@ def test_the_group_that_is_answered_wrongly_is_named() -> None:
     worst = figure(card, "worst_demographic", "unfair", "held_out")
     assert worst.value == pytest.approx(least["groups"]["south"]["value"])
     assert worst.value > least["groups"]["north"]["value"]
+
+
+SIZES = {"few": 20, "some": 80, "many": 400}
+Cells = dict[tuple[str, PeopleSide], dict[str, VotedCell]]
+
+
+def one_public_in_groups(seed: int, statements: int = 20) -> tuple[Cells, dict[str, np.ndarray]]:
+    """Cells of groups that think alike, and how everybody would vote; four of ten are held out."""
+    generator = np.random.default_rng([seed, 5])
+    sides: tuple[tuple[PeopleSide, float], ...] = (("held_out", 0.4), ("seen", 0.6))
+    cells: Cells = {(group, side): {} for group in SIZES for side, _ in sides}
+    public = {f"s{place}": generator.dirichlet([2, 2, 0.7]) for place in range(statements)}
+    for item, shares in public.items():
+        for group, size in SIZES.items():
+            for side, part in sides:
+                voters = int(generator.binomial(round(size * part), 0.8))
+                if voters >= 5:
+                    said = generator.multinomial(voters, shares) / voters
+                    cells[group, side][item] = VotedCell(said, said[None], voters, float(voters))
+    return cells, public
+
+
+@pytest.mark.parametrize("known", [1.0, 0.6, 0.0])
+def test_a_group_is_not_served_worse_for_having_more_voters(known: float) -> None:
+    """A model that knows a part of what all groups think alike is equally far from all."""
+    short: dict[str, list[float]] = {group: [] for group in SIZES}
+    last = dict.fromkeys(SIZES, 0)
+    for seed in range(40):
+        cells, public = one_public_in_groups(seed)
+        as_few = VotersAsFew(cells, list(SIZES))
+        found = {
+            group: np.mean(
+                [
+                    as_few.shortfall(group, item, known * shares + (1 - known) / 3)
+                    for item, shares in public.items()
+                    if item in cells[group, "held_out"] and item in cells[group, "seen"]
+                ]
+            )
+            for group in SIZES
+        }
+        last[max(found, key=lambda group: found[group])] += 1
+        for group, value in found.items():
+            short[group].append(float(value))
+    means = {group: np.mean(values) for group, values in short.items()}
+    assert means["many"] == pytest.approx(means["some"], abs=0.01)
+    # The figures of few people move most: their group is either first or last, as often as not.
+    assert means["few"] == pytest.approx(means["many"], abs=0.02)
+    assert 10 <= last["few"] <= 29 and last["many"] <= 18
 
 
 def test_what_a_model_does_not_answer_is_counted_as_missing() -> None:

@@ -38,7 +38,12 @@ from suffrage.evaluate.asking.groups import (
 from suffrage.evaluate.results import LEARNED, LEFT_OUT, Figure, FigureDifference, Measure
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
 from suffrage.evaluate.statistics.extremes import largest, named_largest, spread_between
-from suffrage.evaluate.statistics.fewer_people import SAMPLES, sampled
+from suffrage.evaluate.statistics.fewer_people import (
+    SAME_NUMBER,
+    fewest_answers,
+    sampled,
+    samples_with_as_few,
+)
 from suffrage.evaluate.statistics.figures import (
     compared_rows,
     drawn_figure,
@@ -58,8 +63,6 @@ from suffrage.training_data.average_answer import average_training_distribution,
 
 NAME = "equity"
 FLOORS = ("uniform", "average")
-# Numbers of answers are the same where 1 over them differs by no more: 1,000 and 1,010 are.
-SAME_NUMBER = 1e-5
 
 MEASURES = (
     Measure(
@@ -265,12 +268,14 @@ class _AsFew:
     """
 
     def __init__(self, value_sets: Sequence[ValueSet]) -> None:
-        self._fewest: dict[str, float] = {}
-        for value_set in value_sets:
-            for item, people in value_set.distributions.items():
-                if len(people.first_halves) and people.effective_answers > 0:
-                    fewest = self._fewest.get(item, np.inf)
-                    self._fewest[item] = min(fewest, people.effective_answers)
+        self._fewest = fewest_answers(
+            {
+                item: people.effective_answers
+                for item, people in value_set.distributions.items()
+                if len(people.first_halves) and people.effective_answers > 0
+            }
+            for value_set in value_sets
+        )
         self._found: dict[tuple[str, str], tuple[float | None, FloatArray]] = {}
 
     def of(self, value_set: str, people: AnswerDistribution) -> tuple[float | None, FloatArray]:
@@ -295,7 +300,8 @@ class _AsFew:
             return half_sample_fit(people), shares[None]
         halves = enumerate((people.first_halves, people.second_halves))
         first, second = (sampled(f"{item} {half}", some, 2 * added) for half, some in halves)
-        samples = sampled(item, np.tile(shares, (SAMPLES, 1)), added)
+        fewest = self._fewest[item]
+        samples = samples_with_as_few(item, shares, people.effective_answers, fewest)
         return float(fit(first, second).mean()), samples
 
 

@@ -53,6 +53,7 @@ from suffrage.evaluate.scorecard import (
 )
 from suffrage.evaluate.statistics.common_cells import wholly_answered
 from suffrage.evaluate.statistics.extremes import largest, named_largest
+from suffrage.evaluate.statistics.fewer_people import fewest_answers, samples_with_as_few
 from suffrage.evaluate.statistics.figures import (
     compared_rows,
     drawn_figures,
@@ -244,12 +245,65 @@ def _units(given: EvaluationInput, seeds: Mapping[int, _Seed]) -> _Units:
             for floor, answers in own.floors(group).items():
                 add(own, group, floor, answers)
             add(own, group, PARTICIPANTS, own.participants(group))
+    for method, own, group, answers in _asked_as_groups(given, seeds):
+        add(own, group, method, answers)
+    return found
+
+
+def _asked_as_groups(
+    given: EvaluationInput, seeds: Mapping[int, _Seed]
+) -> Iterator[tuple[str, _Seed, VotingGroup, Mapping[str, FloatArray]]]:
+    """What every method answered for each group, by item."""
     for (method, at), frame in sorted(given.probes.items()):
         said = _said(frame)
         for group in seeds[at].groups:
-            answers = said.get(group.asked_as) or said.get(AS_ITSELF) or {}
-            add(seeds[at], group, method, answers)
-    return found
+            yield method, seeds[at], group, said.get(group.asked_as) or said.get(AS_ITSELF) or {}
+
+
+class VotersAsFew:
+    """Groups of one kind, as if no more people had voted in any than in the smallest.
+
+    Chance lowers what few participants reach by more than a fit that is far from it, so large
+    groups would otherwise seem to be served worst.
+
+    Parameters
+    ----------
+    cells : mapping
+        By group and side of the people, the cell of each statement's item.
+    groups : sequence of str
+        The groups that are compared.
+    """
+
+    def __init__(
+        self,
+        cells: Mapping[tuple[str, PeopleSide], Mapping[str, VotedCell]],
+        groups: Sequence[str],
+    ) -> None:
+        self._cells = cells
+        sides: tuple[PeopleSide, ...] = ("held_out", "seen")
+        self._fewest = {
+            side: fewest_answers(
+                {item: cell.effective_voters for item, cell in cells[name, side].items()}
+                for name in groups
+            )
+            for side in sides
+        }
+        self._drawn: dict[tuple[str, PeopleSide, str], FloatArray] = {}
+
+    def shortfall(self, group: str, item: str, answer: FloatArray) -> float:
+        """How far the fit of an answer is below that of the group's other members."""
+        out = self._samples(group, "held_out", item)
+        top = fit(out, self._samples(group, "seen", item))
+        return float(np.mean(top - fit(out, answer)))
+
+    def _samples(self, group: str, side: PeopleSide, item: str) -> FloatArray:
+        place = (group, side, item)
+        if place not in self._drawn:
+            cell, fewest = self._cells[group, side][item], self._fewest[side][item]
+            self._drawn[place] = samples_with_as_few(
+                f"{item} {side}", cell.shares, cell.effective_voters, fewest
+            )
+        return self._drawn[place]
 
 
 def quadrant_measure(measure: str, opinion: bool, people: PeopleSide) -> str:
@@ -340,17 +394,7 @@ def _served_least(
     seed: int,
 ) -> tuple[Sequence[Figure], Sequence[FigureDifference], dict[str, Any]]:
     """How far the worst served group's fit is below what its own participants reach."""
-    names = {g.name for own in seeds.values() for g in own.groups if g.kind == kind}
-    found = units.get((kind == "opinion", "held_out", "held_out"), {}).get("fit", {})
-    top = {row.key: row for row in found.get(PARTICIPANTS, ())}
-    short = {
-        method: [
-            _less(top[row.key], row)
-            for row in found.get(method, ())
-            if row.key in top and row.value_set in names
-        ]
-        for method in given.methods
-    }
+    short = _shortfalls(given, seeds, units, kind)
     every = [row for rows in short.values() for row in rows]
     if len({row.value_set for row in every}) < 2:
         return (), (), {}
@@ -361,7 +405,7 @@ def _served_least(
         rows = scoped.get(method, {}).get((None, None), ())
         by_group = {
             name: bootstrap_estimate(own, draws)
-            for name in sorted(names)
+            for name in sorted({row.value_set for row in every})
             if (own := [row for row in rows if row.value_set == name])
         }
         if len(by_group) > 1:
@@ -373,10 +417,28 @@ def _served_least(
     return figures, gaps, least
 
 
-def _less(top: Measured, row: Measured) -> Measured:
-    """How far a row's fit is below the participants' on the same cell."""
-    moved = top.replicates - row.replicates
-    return replace(top, point=top.point - row.point, replicates=moved)
+def _shortfalls(
+    given: EvaluationInput, seeds: Mapping[int, _Seed], units: _Units, kind: GroupKind
+) -> _Rows:
+    """How far each method's fit is below the participants', on every cell where both are."""
+    found = units.get((kind == "opinion", "held_out", "held_out"), {}).get("fit", {})
+    fits = {method: {row.key: row for row in rows} for method, rows in found.items()}
+    top = fits.get(PARTICIPANTS, {})
+    as_few = {
+        at: VotersAsFew(own.cells, [g.name for g in own.groups if g.kind == kind])
+        for at, own in seeds.items()
+    }
+    short: _Rows = {method: [] for method in given.methods}
+    for method, own, group, answers in _asked_as_groups(given, seeds):
+        at = own.source.seed
+        for item in answers if group.kind == kind else ():
+            key = (at, group.name, item)
+            if key in top and key in fits.get(method, {}):
+                # It moves with the people as the two fits do.
+                moved = top[key].replicates - fits[method][key].replicates
+                point = as_few[at].shortfall(group.name, item, answers[item])
+                short[method].append(replace(top[key], point=point, replicates=moved))
+    return short
 
 
 def _group_facts(seeds: Mapping[int, _Seed]) -> dict[str, Any]:
@@ -473,8 +535,9 @@ EVALUATION = Evaluation(
                 highest=1.0,
                 label=f"Shortfall of the {kind} group served least",
                 explanation="How far the fit of the group served least is below what its own "
-                "members who were trained on reach, on statements and people held out. The "
-                "interval is valid whichever group that is.",
+                "members who were trained on reach, on statements and people held out, as if no "
+                "more people had voted in it than in the smallest group. The interval is valid "
+                "whichever group that is.",
                 better="lower",
                 unit="groups",
             )

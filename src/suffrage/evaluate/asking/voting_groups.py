@@ -16,6 +16,7 @@ from suffrage.consult.consultation import votes_of
 from suffrage.consult.groups.opinion_groups import nearest_groups
 from suffrage.consult.votes import id_order, only_people
 from suffrage.population import ValueSet
+from suffrage.survey import effective_sample_size
 from suffrage.training_data.consultation_source import (
     EVERYONE,
     OPINION_GROUP,
@@ -124,6 +125,8 @@ class VotedCell:
     resampled: FloatArray
     """The same in each resample of the people, (RESAMPLES, 3)."""
     voters: int
+    effective_voters: float
+    """Their effective number (Kish)."""
 
 
 class VotedCells:
@@ -171,7 +174,8 @@ class VotedCells:
             total = drawn.sum(-1, keepdims=True)
             # A resample without any of the voters says nothing new.
             resampled = np.where(total > 0, drawn / np.where(total > 0, total, 1.0), shares)
-            found[item] = VotedCell(shares, resampled, int(rows.size))
+            effective = effective_sample_size(weights[rows])
+            found[item] = VotedCell(shares, resampled, int(rows.size), effective)
         return found
 
 

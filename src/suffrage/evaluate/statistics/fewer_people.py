@@ -1,13 +1,14 @@
 """How much lower a fit would be if fewer people had answered.
 
 Chance moves the shares of few people, and mostly away from what a model says. Of two groups that
-think alike, the one with fewer respondents therefore seems farther from any model.
+think alike, the one with fewer respondents therefore seems farther from any model. Whoever ranks
+groups compares them as if no more people had answered in any of them than in the smallest.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
@@ -17,6 +18,60 @@ from suffrage.population import AnswerDistribution
 # What fewer people add to 1 over the number of answers. No item with fewer than 10 is kept.
 ADDED = np.array([0.0, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.02, 0.04, 0.1])
 SAMPLES = 100
+# Numbers of answers are the same where 1 over them differs by no more: 1,000 and 1,010 are.
+SAME_NUMBER = 1e-5
+
+
+def fewest_answers(groups: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return how many people answered each item in the group with the fewest.
+
+    A group that was not asked an item counts there with its median number of answers. Without
+    that, items asked of large groups alone would be compared at the size of these.
+
+    Parameters
+    ----------
+    groups : iterable of mapping
+        The effective number of answers by item, for each group.
+
+    Returns
+    -------
+    dict
+        By item; every item that any group answered.
+
+    Examples
+    --------
+    >>> fewest_answers([{"tax": 80.0, "rent": 90.0}, {"tax": 20.0}])
+    {'tax': 20.0, 'rent': 20.0}
+    """
+    every = [group for group in groups if group]
+    usual = [float(np.median(list(group.values()))) for group in every]
+    return {
+        item: min(group.get(item, middle) for group, middle in zip(every, usual, strict=True))
+        for item in dict.fromkeys(item for group in every for item in group)
+    }
+
+
+def samples_with_as_few(name: str, shares: FloatArray, answers: float, fewest: float) -> FloatArray:
+    """Return shares that a group would give if only so many of its people had answered.
+
+    Parameters
+    ----------
+    name : str
+        The same draws are made under a name each time.
+    shares : array, shape (options,)
+        The group's own.
+    answers, fewest : float
+        How many people answered in the group, and how many count.
+
+    Returns
+    -------
+    array, shape (samples, options)
+        The group's own shares alone where it has no more people.
+    """
+    added = 1 / fewest - 1 / answers
+    if not added > SAME_NUMBER:
+        return shares[None]
+    return sampled(name, np.tile(shares, (SAMPLES, 1)), added)
 
 
 def loss_with_fewer(
