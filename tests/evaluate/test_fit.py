@@ -19,6 +19,8 @@ from suffrage.evaluate.statistics.sampled_answers import resampled_answer
 from suffrage.population import ValueSet, build_value_set
 from suffrage.training_data import HeldOut, split_items
 from tests.evaluate.asking import answers_from
+from tests.evaluate.trial import all_held_out, survey, tried
+from tests.impostors import people
 from tests.synthetic import make_survey
 
 SURVEY = make_survey(respondents=600, items=12, seed=3)
@@ -163,6 +165,33 @@ def test_the_mean_is_what_a_plain_loop_gives(card: Scorecard) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("known", [1.0, 0.6])
+def test_with_as_few_people_groups_that_think_alike_fit_alike(known: float) -> None:
+    raw, compared = [], []
+    for seed in range(3):
+        of = survey(1080, 16, seed)
+        few = np.random.default_rng(seed).permutation(1080) < 80
+        groups = [
+            build_value_set(
+                of.with_responses(of.responses.filter(rows.tolist())), name, {}, 0, f"{name} people"
+            )
+            for name, rows in (("few", few), ("many", ~few))
+        ]
+        whole = build_value_set(of, "all", {}, 0, "people")
+        model = people([whole], lambda shares: known * shares + (1 - known) / shares.size)
+        found = tried(fit_evaluation.EVALUATION, {"model": model}, groups, all_held_out(of))
+        lower = found.details[fit_evaluation.AS_FEW]["held_out"]["model"]
+        fits = {
+            f.value_set: f.value
+            for f in found.figures
+            if (f.measure, f.method, f.readout, f.seed) == ("fit", "model", "letters", "all")
+        }
+        raw.append(fits["many"] - fits["few"])
+        compared.append(raw[-1] - (lower["many"] - lower["few"]))
+        assert lower["few"] == pytest.approx(0, abs=1e-12)
+    assert np.mean(raw) > 0.015 and abs(np.mean(compared)) < 0.01
+
+
 def test_the_order_of_value_sets_and_methods_changes_no_figure(card: Scorecard) -> None:
     given = EvaluationInput(
         value_sets=SETS[::-1],

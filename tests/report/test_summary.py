@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from suffrage.evaluate.fit import AS_FEW
 from suffrage.evaluate.results import Figure, Results, TrainingJournal
 from suffrage.publish.collection_pages import collection_card, index_page
 from suffrage.publish.model_card import served_worst
@@ -17,6 +18,7 @@ from suffrage.report.failures import weak_spot_table
 from suffrage.report.page import render_report
 from suffrage.report.plain_words import plain_words
 from suffrage.report.summary import assessed_method, board_summary
+from suffrage.report.tables import doubt_of_lowest, fits_lowest_first
 from suffrage.report.terminal import scoreboard
 from suffrage.report.training_journals import HEIGHT, WIDTH, journal_tiles
 
@@ -187,6 +189,24 @@ def test_the_population_served_worst_has_the_lowest_fit_on_every_page(
     card = served_worst(changed, model)[0]
     assert isinstance(card, str)
     assert card.startswith(f"Served worst: {by_name[0].name}{doubted}. Its fit is {fits[0][0]:.2f}")
+
+
+def test_the_population_served_worst_is_not_the_one_with_few_people(results: Results) -> None:
+    model = assessed_method(results)
+    assert model is not None
+    few, many, *others = sorted(v.name for v in results.value_sets)
+    fits: dict[str, tuple[float, float | None]] = {few: (0.6, 0.01), many: (0.62, 0.01)}
+    changed = with_fits(results, model.name, fits | dict.fromkeys(others, (0.9, 0.01)))
+    lower = {results.main_side: {model.name: {many: 0.05}}}
+    facts = [
+        e.model_copy(update={"details": {AS_FEW: lower}}) if e.name == "fit" else e
+        for e in changed.evaluations
+    ]
+    fair = changed.model_copy(update={"evaluations": facts})
+    assert [f.value_set.name for f in fits_lowest_first(changed, model.name)][:2] == [few, many]
+    assert [f.value_set.name for f in fits_lowest_first(fair, model.name)][:2] == [many, few]
+    # 0.57 with an interval of 0.01, against 0.60.
+    assert doubt_of_lowest(fits_lowest_first(fair, model.name)) == ""
 
 
 def test_the_card_of_a_single_population_calls_nobody_served_worst(results: Results) -> None:

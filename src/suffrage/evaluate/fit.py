@@ -23,6 +23,7 @@ from suffrage.evaluate.results import (
     SplitSide,
 )
 from suffrage.evaluate.scorecard import Evaluation, EvaluationInput, Scorecard
+from suffrage.evaluate.statistics.fewer_people import fewest_answers, samples_with_as_few
 from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured, make_draws
 from suffrage.evaluate.statistics.nearest_question import NearestQuestions
@@ -49,6 +50,8 @@ AVERAGE = "average"
 CEILING = "ceiling"
 OTHERS = "others"
 NEAREST = "nearest"
+# What the report is told of how much lower a fit would be with fewer people.
+AS_FEW = "lower_with_as_few"
 SIMILAR = "similar_others"
 POPULATION: HeldOutRegime = "population"
 FLOORS = (UNIFORM, AVERAGE, NEAREST, OTHERS, SIMILAR)
@@ -246,7 +249,47 @@ def score(given: EvaluationInput, seed: int) -> Scorecard:
         figure_differences=tuple(differences),
         answers=tuple(answers),
         readouts=tuple(readout_disagreements(answers)),
+        details={AS_FEW: _lower_with_as_few(given, answers)},
     )
+
+
+def _lower_with_as_few(
+    given: EvaluationInput, answers: Sequence[ScoredAnswer]
+) -> dict[str, dict[str, dict[str, float]]]:
+    """How much lower each value set's mean fit would be, if no more people had answered.
+
+    By side, method and value set. On each item as many answer as in the value set with the fewest.
+    Of published tables that do not say how many answered, nothing is known, and nothing given.
+    """
+    people = {
+        value_set.name: {
+            item: one for item, one in value_set.distributions.items() if one.effective_answers > 0
+        }
+        for value_set in given.value_sets
+    }
+    fewest = fewest_answers(
+        {item: one.effective_answers for item, one in own.items()} for own in people.values()
+    )
+    samples: dict[tuple[str, str], FloatArray] = {}
+    lower: dict[tuple[SplitSide, str, str], list[float]] = {}
+    for answer in answers:
+        known = people[answer.value_set].get(answer.item)
+        if known is None or answer.fit is None or answer.readout != "letters":
+            continue
+        if answer.method in FLOORS:
+            continue
+        place = (answer.value_set, answer.item)
+        if place not in samples:
+            samples[place] = samples_with_as_few(
+                answer.item, known.shares, known.effective_answers, fewest[answer.item]
+            )
+        shares = np.array(answer.shares)
+        less = float(fit(known.shares, shares)) - float(fit(samples[place], shares).mean())
+        lower.setdefault((answer.side, answer.method, answer.value_set), []).append(less)
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for (side, method, value_set), each in sorted(lower.items()):
+        found.setdefault(side, {}).setdefault(method, {})[value_set] = float(np.mean(each))
+    return found
 
 
 def _regime_figures(

@@ -8,7 +8,9 @@ resample.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +18,8 @@ from suffrage.arrays import BoolArray, FloatArray, IntArray, PositionArray
 
 # Respondents in a block: their part of one resample fits into a processor's cache.
 BLOCK = 8192
+
+_Part = TypeVar("_Part")
 
 
 def bootstrap_shares(
@@ -63,10 +67,16 @@ def bootstrap_shares(
     draws = generator.multinomial(
         max(weights.size - 1, 1), sizes / weights.size, size=replicates
     ).astype(np.int64)
+    blocks = (
+        (
+            _times_drawn(draws[:, block], int(size), generator),
+            _chosen_weight(positions, options, weights, start, int(size)),
+        )
+        for block, (start, size) in enumerate(zip(_starts(sizes), sizes, strict=True))
+    )
     totals = np.zeros((replicates, sum(options)))
-    for block, (start, size) in enumerate(zip(_starts(sizes), sizes, strict=True)):
-        counts = _times_drawn(draws[:, block], int(size), generator)
-        totals += counts @ _chosen_weight(positions, options, weights, start, int(size))
+    for counts, chosen in _made_ahead(blocks):
+        totals += counts @ chosen
     return shares_of_totals(totals, options)
 
 
@@ -98,11 +108,16 @@ def half_sample_shares(
     members = generator.multivariate_hypergeometric(
         sizes, weights.size // 2, size=splits, method="marginals"
     )
+    blocks = (
+        (
+            _random_members(members[:, block], int(size), generator),
+            _chosen_weight(positions, options, weights, start, int(size)),
+        )
+        for block, (start, size) in enumerate(zip(_starts(sizes), sizes, strict=True))
+    )
     first = np.zeros((splits, sum(options)))
     second = np.zeros_like(first)
-    for block, (start, size) in enumerate(zip(_starts(sizes), sizes, strict=True)):
-        inside = _random_members(members[:, block], int(size), generator)
-        chosen = _chosen_weight(positions, options, weights, start, int(size))
+    for inside, chosen in _made_ahead(blocks):
         first += inside.astype(np.float64) @ chosen
         second += (~inside).astype(np.float64) @ chosen
     return shares_of_totals(first, options), shares_of_totals(second, options)
@@ -126,6 +141,18 @@ def shares_of_totals(totals: FloatArray, options: Sequence[int]) -> list[FloatAr
     parts = np.split(totals, np.cumsum(options)[:-1], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         return [part / part.sum(axis=1, keepdims=True) for part in parts]
+
+
+def _made_ahead(parts: Iterator[_Part]) -> Iterator[_Part]:
+    """The same parts in their order, each made on another thread while the one before is used.
+
+    Random draws take one core. The products of matrices between them need not wait for them.
+    """
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, parts, None)
+        while (part := coming.result()) is not None:
+            coming = worker.submit(next, parts, None)
+            yield part
 
 
 def _block_sizes(respondents: int) -> IntArray:

@@ -398,19 +398,19 @@ def served_worst(results: Results | None, method: MethodFacts | None) -> list[st
             number(figure.ceiling),
             way_text(figure),
         ]
-        for own, figure in found
+        for own, figure, _ in found
     ]
     header = ["population", "fit", "floor", "ceiling", "way from floor to ceiling"]
     overall = results.figure(FIT, "fit", method.name, ALL)
     if not rows or overall is None:
         return []
-    worst, figure = found[0]
+    worst, figure, _ = found[0]
     one = f"Served worst: {worst.name}" if len(found) > 1 else f"Only {worst.name} was scored"
     return [
         f"{one}{doubt_of_lowest(found)}. Its fit is {with_interval(figure)}, "
         f"and {number(overall.value)} over all. Below the floor, an answer that ignores the "
         "question would serve a population better."
-        f"{way_note(figure for _, figure in found)}",
+        f"{way_note(figure for _, figure, _ in found)}",
         markdown_table(header, rows),
     ]
 

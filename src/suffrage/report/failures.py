@@ -137,7 +137,7 @@ def weak_spot_table(results: Results) -> Table:
             fell = f"{len(lost)} of {compared}"
         spots = [Cell(NOTHING), Cell(NOTHING)]
         if fits:
-            (worst, least), (best, most) = fits[0], fits[-1]
+            (worst, least, _), (best, most, _) = fits[0], fits[-1]
             doubt = "?" if doubt_of_lowest(fits) else ""
             spots = [
                 Cell(number(least.value, 3), worst.name + doubt),

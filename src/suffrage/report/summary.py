@@ -314,7 +314,7 @@ def _figures(results: Results, model: MethodFacts) -> list[KeyFigure]:
         found.append(_key_figure(own, words))
     fits = fits_lowest_first(results, model.name)
     if len(fits) > 1:
-        worst, figure = fits[0]
+        worst, figure, _ = fits[0]
         words = f"fit for {worst.description}, whom it serves worst{doubt_of_lowest(fits)}"
         found.append(_key_figure(figure, words))
     return found

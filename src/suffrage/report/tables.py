@@ -11,15 +11,15 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
 from suffrage import storage
 from suffrage.arguments import PATH, takes
 from suffrage.errors import InputError
+from suffrage.evaluate.fit import AS_FEW, SIDES
 from suffrage.evaluate.fit import NAME as FIT
-from suffrage.evaluate.fit import SIDES
 from suffrage.evaluate.results import (
     ALL,
     RESULTS_VERSION,
@@ -442,33 +442,54 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
+class ServedFit(NamedTuple):
+    """The fit for one value set, and how much lower it would be with fewer people."""
+
+    value_set: ValueSetFacts
+    figure: Figure
+    # If on each question no more people had answered than in the value set with the fewest.
+    lower: float
+
+    @property
+    def compared(self) -> float:
+        """The fit by which value sets of different sizes are put in order."""
+        return self.figure.value - self.lower
+
+
 def fits_lowest_first(
     results: Results, method: str, side: SplitSide | None = None
-) -> list[tuple[ValueSetFacts, Figure]]:
+) -> list[ServedFit]:
     """Each value set's fit on the common cells; the first is the one that is served worst.
 
-    Value sets with the same fit are in the order of their names.
+    Chance lowers the fit of few people, so they are compared as if no more people had answered in
+    one value set than in another. Value sets with the same fit are in the order of their names.
     """
+    facts = next((e for e in results.evaluations if e.name == FIT), None)
+    by_side = facts.details.get(AS_FEW, {}) if facts else {}
+    lower = by_side.get(side or results.main_side, {}).get(method, {})
     found = [
-        (own, figure)
+        ServedFit(own, figure, lower.get(own.name, 0.0))
         for own in results.value_sets
         if (figure := fit_figure(results, method, side, value_set=own.name)) is not None
     ]
-    return sorted(found, key=lambda pair: (pair[1].value, pair[0].name))
+    return sorted(found, key=lambda one: (one.compared, one.value_set.name))
 
 
-def doubt_of_lowest(found: Sequence[tuple[ValueSetFacts, Figure]]) -> str:
+def doubt_of_lowest(found: Sequence[ServedFit]) -> str:
     """Say why the first of `fits_lowest_first` may not be the lowest; empty if it surely is.
 
     Another may be where the interval of one contains the value of the other.
     """
-    (_, lowest), *others = found
+    lowest, *others = found
     if not others:
         return ""
     said = ", though it may be another population"
-    if lowest.high is None or any(one.low is None for _, one in others):
+    if lowest.figure.high is None or any(one.figure.low is None for one in others):
         return f"{said}, because there are too few questions to tell"
-    high = lowest.high
-    if any(one.value <= high or (one.low or 0.0) <= lowest.value for _, one in others):
+    high = lowest.figure.high - lowest.lower
+    if any(
+        one.compared <= high or (one.figure.low or 0.0) - one.lower <= lowest.compared
+        for one in others
+    ):
         return f"{said}, because the intervals overlap"
     return ""

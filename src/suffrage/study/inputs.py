@@ -20,7 +20,8 @@ from suffrage.study.sources import (
     stored_source,
 )
 from suffrage.study.wiring import TrainingPlace, Wiring, groups_of
-from suffrage.survey import Item
+from suffrage.survey import Item, Survey
+from suffrage.survey.published_table import PublishedTable
 from suffrage.training_data import ItemSplit, TrainedBefore, split_items
 from suffrage.training_data.answers_in_context import KnownItem, known_items
 from suffrage.training_data.consultation_source import ConsultationSource, consultation_source
@@ -70,6 +71,9 @@ class StudyInputs:
     def __init__(self, wiring: Wiring) -> None:
         self.wiring = wiring
         self._consultations: dict[tuple[int, tuple[str, ...]], ConsultationSource] = {}
+        # Sources that this process has read from their files. A large one takes seconds to read
+        # back and to hash again.
+        self.read_just_now: dict[str, Survey | PublishedTable] = {}
 
     @property
     def study(self) -> Study:
@@ -79,7 +83,10 @@ class StudyInputs:
     @cached_property
     def sources(self) -> Sources:
         """Each source in its one coding, weighted as the study says."""
-        return {name: stored_source(stage.folder) for name, stage in self.wiring.sources.items()}
+        return {
+            name: self.read_just_now.get(name) or stored_source(stage.folder)
+            for name, stage in self.wiring.sources.items()
+        }
 
     @cached_property
     def items(self) -> tuple[Item, ...]:

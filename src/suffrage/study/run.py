@@ -23,7 +23,7 @@ from suffrage.study.inputs import StudyInputs
 from suffrage.study.models_at_hand import ModelsAtHand
 from suffrage.study.planning.plan import Plan, make_plan
 from suffrage.study.progress import Progress, note
-from suffrage.study.schema import A_STUDY, Study, ValueSetSpec, read_study_source
+from suffrage.study.schema import A_STUDY, SourceSpec, Study, ValueSetSpec, read_study_source
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.sources import built_value_set
 from suffrage.study.stage_outputs import (
@@ -222,7 +222,7 @@ class StudyRun:
     def prepare(self) -> None:
         """Survey, value sets and splits: seconds, and where most mistakes show."""
         for source in self.study.survey:
-            read = partial(read_study_source, self.study, source)
+            read = partial(self._read_source, source)
             self._compute(self.wiring.sources[source.name], read, _write_source)
         if self.wants("records") and not self.wiring.results.finished:
             for found in self.inputs.sources.values():
@@ -235,6 +235,11 @@ class StudyRun:
             self._compute(self.wiring.value_sets[spec.name], build, ValueSet.write)
         for seed, stage in self.wiring.splits.items():
             self._compute(stage, partial(splits.__getitem__, seed), ItemSplit.write)
+
+    def _read_source(self, source: SourceSpec) -> Survey | PublishedTable:
+        found = read_study_source(self.study, source)
+        self.inputs.read_just_now[source.name] = found
+        return found
 
     def _value_set(self, spec: ValueSetSpec) -> ValueSet:
         return built_value_set(self.study, self.inputs.sources, spec)

@@ -665,6 +665,8 @@ def missing_marks(column: pl.Series) -> list[str]:
     texts = column.unique().drop_nulls().cast(pl.String).str.strip_chars()
     are_marks = texts.is_in(list(MISSING_MARKS))
     marks = sorted(set(texts.filter(are_marks)))
+    if not marks:
+        return []
     others = texts.filter(~are_marks & (texts != "")).to_list()
     places = names_places(column.name)
     return [mark for mark in marks if not is_place_code(mark, others, places=places)]
