@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -19,6 +20,7 @@ from pydantic import BaseModel, ConfigDict
 from suffrage.arrays import FloatArray
 from suffrage.evaluate.fit import ANSWER_MEASURES
 from suffrage.evaluate.results import Contrast, share_of_way
+from suffrage.evaluate.scorecard import cut_off
 from suffrage.evaluate.statistics.fewer_people import loss_with_as_few, loss_with_fewer
 from suffrage.evaluate.statistics.figures import contrast_of, holm_corrected
 from suffrage.evaluate.statistics.intervals import (
@@ -261,7 +263,7 @@ class Auditor:
         nearest = compared[order[0]] if order else None
         own_gain = None
         if nearest is not None:
-            own_gain = Contrast(**contrast_of(self._gap(nearest.own, nearest.average)))
+            own_gain = Contrast(**_contrast(self._gap(nearest.own, nearest.average)))
         sensitivities = [
             a.order_sensitivity for a in read.values() if a.order_sensitivity is not None
         ]
@@ -304,7 +306,7 @@ class Auditor:
                         against=second,
                         unanswered=len(b.keys() - a.keys()),
                         against_unanswered=len(a.keys() - b.keys()),
-                        **contrast_of(gap),
+                        **_contrast(gap),
                     )
                 )
         return tuple(holm_corrected(found))
@@ -392,7 +394,7 @@ class Auditor:
         floors = {name: self._better_floor(rows) for name, rows in compared.items()}
         above = holm_corrected(
             [
-                Contrast(**contrast_of(self._gap(rows.own, floors[name])))
+                Contrast(**_contrast(self._gap(rows.own, floors[name])))
                 for name, rows in compared.items()
             ]
         )
@@ -424,7 +426,7 @@ class Auditor:
         for nearer, farther in combinations(order, 2):
             one, two = compared[nearer], compared[farther]
             if one.own.keys() & two.own.keys():
-                gap = contrast_of(self._gap(one.with_as_few(two), two.with_as_few(one)))
+                gap = _contrast(self._gap(one.with_as_few(two), two.with_as_few(one)))
                 found.append(GroupGap(group=nearer, against=farther, **gap))
         return holm_corrected(found)
 
@@ -504,6 +506,13 @@ def _own_averages(read: Mapping[str, ModelAnswer]) -> dict[str, FloatArray]:
             (total - answer.shares) / (count - 1) if count > 1 else uniform(answer.shares.size)
         )
     return found
+
+
+def _contrast(gap: Estimate) -> dict[str, Any]:
+    """The fields of a `Contrast` of two fits, which differ by 1 at most."""
+    found = contrast_of(gap)
+    low, high = cut_off(found["low"], found["high"], -1.0, 1.0)
+    return {**found, "low": low, "high": high}
 
 
 def _group_key(name: str, models: set[str]) -> str:

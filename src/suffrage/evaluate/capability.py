@@ -378,6 +378,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="harness",
+            lowest=0.0,
+            highest=1.0,
             label="Harness",
             explanation="The share right of the tasks of EleutherAI's evaluation harness, "
             "questions together.",

@@ -11,6 +11,7 @@ sampled from a model are sampled again.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -294,7 +295,7 @@ def _from_answers(runs: Sequence[Run], measure: AnswerMeasure) -> Leaderboard:
         shown,
         tuple(runs),
         standings,
-        _pairs(found, draws, good),
+        _pairs(found, draws, good, shown),
         True,
         len({row.item for row in every}),
         len(splits),
@@ -426,8 +427,11 @@ def _pairs(
     found: Sequence[tuple[_Entry, Estimate]],
     draws: Draws,
     good: Callable[[FloatArray], FloatArray],
+    shown: Measure,
 ) -> tuple[StandingDifference, ...]:
     """Every pair with a model in it, floors included."""
+    known_ends = shown.lowest is not None and shown.highest is not None
+    span = (shown.highest or 0.0) - (shown.lowest or 0.0) if known_ends else math.inf
     pairs: list[StandingDifference] = []
     for first, second in combinations(range(len(found)), 2):
         (a, one), (b, two) = found[first], found[second]
@@ -447,13 +451,15 @@ def _pairs(
                 for entry in (a, b)
             )
         gap = combined(lambda x, y: good(x) - good(y), one, two, n=one.n, outcomes=_apart(one, two))
+        contrast = contrast_of(gap)
+        contrast["low"], contrast["high"] = cut_off(contrast["low"], contrast["high"], -span, span)
         pairs.append(
             StandingDifference(
                 first=first,
                 second=second,
                 unanswered=len(others - known),
                 against_unanswered=len(known - others),
-                **contrast_of(gap),
+                **contrast,
             )
         )
     return tuple(holm_corrected(pairs))

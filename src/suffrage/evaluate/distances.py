@@ -36,6 +36,7 @@ from suffrage.evaluate.statistics.summed import (
 from suffrage.plurals import by_count, plural
 from suffrage.population import AnswerDistribution
 from suffrage.population.distribution_distances import (
+    LOWEST_FIT_NATURAL,
     earth_movers_distance,
     fit,
     fit_natural,
@@ -382,6 +383,7 @@ MEASURES = (
     ),
     Measure(
         name="js_similarity_natural",
+        lowest=LOWEST_FIT_NATURAL,
         highest=1.0,
         label="1 - JS distance, natural log",
         explanation="GlobalOpinionQA's similarity (Durmus et al. 2023) with natural logarithms, "

@@ -55,7 +55,7 @@ from suffrage.evaluate.statistics.figures import make_figures
 from suffrage.evaluate.statistics.intervals import Measured
 from suffrage.plurals import by_count, plural
 from suffrage.population import ValueSet
-from suffrage.population.distribution_distances import fit, fit_natural
+from suffrage.population.distribution_distances import LOWEST_FIT_NATURAL, fit, fit_natural
 from suffrage.survey.readers.globalopinionqa import question_sources
 from suffrage.training_data import ItemSplit
 from suffrage.training_data.average_answer import uniform
@@ -415,6 +415,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="told_apart",
+            lowest=-1.0,
+            highest=1.0,
             label="Countries told apart",
             explanation="How much nearer to a country the model's answer as that country is than "
             "its answers as the other countries are: 0 for a model that gives the same answer, "
@@ -444,6 +446,7 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="country_natural",
+            lowest=LOWEST_FIT_NATURAL,
             highest=1.0,
             label="As the country, natural log",
             explanation="The first figure with the distance in natural logarithms, the default of "

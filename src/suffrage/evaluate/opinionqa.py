@@ -498,6 +498,8 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="consistency",
+            lowest=0.0,
+            highest=1.0,
             label="Consistency over topics",
             explanation="In how many topics (waves) the group represented best, among those of one "
             "attribute, is the one represented best over all topics. The floor is chance. High for "

@@ -713,6 +713,8 @@ def _comparison_measures(name: str, label: str, explanation: str) -> Iterator[Me
     for suffix, which, limit in _PROMPTS:
         yield Measure(
             name=name + suffix,
+            lowest=0.0,
+            highest=1.0,
             label=label + which,
             explanation=explanation + limit,
             better="higher",
@@ -758,6 +760,7 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="votes_skill",
+            highest=1.0,
             label="Votes, in proportion",
             explanation="1 - (squared error of the probability of agreeing) / (that of the best "
             "constant): 0 is no better than a constant, below 0 is worse. A model that repeats "
@@ -777,6 +780,7 @@ EVALUATION = Evaluation(
         ),
         Measure(
             name="reactions_skill",
+            highest=1.0,
             label="Reactions, in proportion",
             explanation="As for votes.",
             better="higher",

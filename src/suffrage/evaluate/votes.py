@@ -245,8 +245,8 @@ def _units(given: EvaluationInput, seeds: Mapping[int, _Seed]) -> _Units:
             for floor, answers in own.floors(group).items():
                 add(own, group, floor, answers)
             add(own, group, PARTICIPANTS, own.participants(group))
-    for method, own, group, answers in _asked_as_groups(given, seeds):
-        add(own, group, method, answers)
+    for method, own, group, said in _asked_as_groups(given, seeds):
+        add(own, group, method, said)
     return found
 
 

@@ -447,6 +447,8 @@ def _prompts(
 def _within(threshold: float) -> Measure:
     return Measure(
         name=measure_name(threshold),
+        lowest=0.0,
+        highest=1.0,
         label=f"Questions within {threshold:.2f}",
         explanation="Share of questions whose Wasserstein distance from the people sampled is "
         f"{threshold:.2f} or less: the benchmark's own figure, at one of its thresholds.",
@@ -468,6 +470,8 @@ EVALUATION = Evaluation(
     measures=(
         Measure(
             name="w1",
+            lowest=0.0,
+            highest=1.0,
             label="Wasserstein distance",
             explanation="The mean over questions of the Wasserstein distance between the answers "
             "of the people sampled and the model's, both rescaled to 0 to 1. The floor is the even "
@@ -478,6 +482,8 @@ EVALUATION = Evaluation(
         *(_within(threshold) for threshold in THRESHOLDS),
         Measure(
             name="w1_groups",
+            lowest=0.0,
+            highest=1.0,
             label="Wasserstein distance, by group",
             explanation="The same within each continent, settlement and level of education, and "
             "the mean over those groups: a model that gives everybody the same answer may be "

@@ -12,6 +12,8 @@ from suffrage.arrays import FloatArray
 
 # The smallest share whose logarithm is taken; 0 times it is 0.
 SMALLEST = float(np.finfo(float).tiny)
+# `fit_natural` of two answers with no option in common.
+LOWEST_FIT_NATURAL = 1 - float(np.sqrt(np.log(2)))
 
 
 def above_even(p: FloatArray, q: FloatArray) -> FloatArray:

@@ -215,6 +215,8 @@ def refused_note(given: EvaluationInput) -> tuple[str, ...]:
 
 READ = Measure(
     name="read",
+    lowest=0.0,
+    highest=1.0,
     label="Answers that could be read",
     explanation="Share of the questions on which the model puts enough probability on the options. "
     "The other figures leave out the rest, so a method that answers fewer questions may be "
