@@ -228,14 +228,23 @@ def p_values(
             if floor
             else {(j, k): rows[j] - rows[k] for j, k in combinations(range(most), 2)}
         )
-        counts, sizes = some_counts(clusters, study % 25), np.ones(clusters)
-        found.append(
-            {
-                who: infer(gap.mean(), (gap.sum() - gap) / (clusters - 1), sizes, counts).p_value()
-                for who, gap in gaps.items()
-            }
-        )
+        counts = some_counts(clusters, study % 25)
+        found.append({who: p_value_below(gap, counts) for who, gap in gaps.items()})
     return found
+
+
+def p_value_below(gap: np.ndarray, counts: np.ndarray, level: float = 0.05) -> float | None:
+    """The p-value of a difference, or without the draws' part of it where that is no verdict.
+
+    Draws only make a p-value larger, and take most of the time.
+    """
+    left_out, sizes = (gap.sum() - gap) / (gap.size - 1), np.ones(gap.size)
+    least = infer(gap.mean(), left_out, sizes, counts[:0]).p_value()
+    if least is None or least >= level:
+        return least
+    p = infer(gap.mean(), left_out, sizes, counts).p_value()
+    assert p is not None and p >= least
+    return p
 
 
 def false_verdicts(shape: str, clusters: int, methods: int, floor: bool, most: int) -> float:
