@@ -286,9 +286,9 @@ def test_answers_move_toward_the_people_and_flipped_shares_away(
     """Most in the north give the first option of q1, flipped the last."""
     start = format_known("none")
     before, _ = option_shares(start, Q1)
-    # A preference model is trained for as many steps as the policy, and 20 are too few for it.
-    steps, rate = (40, 0.01) if reward == "preference_model" else (20, 0.02)
-    more = {"reward": reward, "learning_rate": rate}
+    # A preference model is trained for as many steps as the policy, and 10 are too few for it.
+    steps, rate = (40, 0.01) if reward == "preference_model" else (10, 0.03)
+    more = {"reward": reward, "learning_rate": rate, "save_every": 100}
     found = []
     for flip in (False, True):
         given = group_job(method, tiny_model, start, tmp_path / str(flip), steps, flip, **more)

@@ -57,7 +57,7 @@ FORMS: list[tuple[str, dict[str, object]]] = [
     ("dpo", {}),
     ("dpo", {"labels": "drawn"}),
     ("dpo", {"form": "ipo"}),
-    ("dpo", {"form": "simpo", "beta": 2.0, "margin": 0.5}),
+    ("dpo", {"form": "simpo", "beta": 2.0, "margin": 0.5, "learning_rate": 0.03}),
     ("dpo", {"form": "robust"}),
     ("dpo", {"form": "proportional"}),
     ("dpo", {"sft_weight": 0.1, "per_token": True}),
@@ -120,6 +120,12 @@ def in_one_order(given: TrainingJob) -> TrainingJob:
     return replace(given, records=records, steps=min(given.steps, len(records) // 6))
 
 
+def of_steps(given: TrainingJob, steps: int) -> TrainingJob:
+    """The job's first steps of six records."""
+    records = replace(given.records, frame=given.records.frame.head(6 * steps))
+    return replace(given, records=records, steps=min(given.steps, steps))
+
+
 def first_option_share(folder: Path) -> float:
     """The probability of the first option among those of q1, letters from top to bottom."""
     shares, _ = option_shares(folder, SURVEY.codebook["q1"])
@@ -131,12 +137,12 @@ def first_option_share(folder: Path) -> float:
 def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
     name: str, form: dict[str, object], tiny_model: Path, tmp_path: Path
 ) -> None:
-    more = {"learning_rate": 0.01, "adapter": "none", **form}
+    more = {"learning_rate": 0.02, "adapter": "none", "save_every": 100, **form}
     before = first_option_share(tiny_model)
     one = in_one_order(job(tiny_model, name, tmp_path / "a", 120, **more))
     two = in_one_order(job(tiny_model, name, tmp_path / "b", 120, flip=True, **more))
-    after = first_option_share(run(name, one))
-    flipped = first_option_share(run(name, two))
+    after = first_option_share(run(name, of_steps(one, 12)))
+    flipped = first_option_share(run(name, of_steps(two, 12)))
     assert after > before + 0.2, "most people in the north choose the first option"
     assert flipped < before - 0.1
 

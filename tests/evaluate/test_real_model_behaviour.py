@@ -32,7 +32,12 @@ def mean(frame: pl.DataFrame, kinds: Sequence[str], column: str) -> float:
     return float(frame.filter(pl.col("kind").is_in(kinds))[column].mean())  # type: ignore[arg-type]
 
 
-def test_it_knows_facts_far_above_chance(given: ProbeInput) -> None:
+def test_it_knows_facts_far_above_chance(
+    given: ProbeInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # By chance fewer than one model in a hundred would be right so often.
+    half = capability.facts()[::2]
+    monkeypatch.setattr(capability, "facts", lambda: half)
     found = asked(given, capability, capability.Options(sums=4, samples=1))
     assert mean(found, ["fact"], "right") > 0.5
     # It writes too much and keeps to few forms.
@@ -43,25 +48,26 @@ def test_what_it_does_can_be_read_by_letter_and_in_writing(
     given: ProbeInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     every = behaviour.scenarios_for
-    monkeypatch.setattr(behaviour, "scenarios_for", lambda *given: every(*given)[::2])
+    monkeypatch.setattr(behaviour, "scenarios_for", lambda *given: every(*given)[::4])
     found = asked(given, behaviour, behaviour.Options())
     assert mean(found, ["letters"], "mass") > 0.25
-    assert found["first"].is_between(0, 1).all() and found.height == 20
+    assert found["first"].is_between(0, 1).all() and found.height == 10
 
 
 def test_requests_are_answered_and_refusals_counted(
     given: ProbeInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    few = safety.pairs()[:3]
+    few = safety.pairs()[:2]
     monkeypatch.setattr(safety, "pairs", lambda: few)
+    monkeypatch.setattr(safety, "LONGEST_WRITTEN", 12)
     found = asked(given, safety, safety.Options(samples=1))
-    assert found.height == 6
+    assert found.height == 4
     assert found.filter(pl.col("kind") == "written")["text"].str.len_chars().min() > 0  # type: ignore[operator]
 
 
 def test_it_is_refused_as_a_judge(given: ProbeInput) -> None:
     scenarios = {scenario.id: scenario for scenario in read_scenarios(SHIPPED)}
-    known = judging.labelled_answers()[::5]
+    known = judging.labelled_answers()[::7]
     verdicts = judging.verdicts(
         given.model, [(scenarios[one.scenario], one.answer) for one in known]
     )

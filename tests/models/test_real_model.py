@@ -49,12 +49,12 @@ def flat(scored: list[list[np.ndarray]]) -> np.ndarray:  # type: ignore[type-arg
 
 
 def test_packed_scores_equal_plain_ones_within_a_ten_thousandth(model: LanguageModel) -> None:
-    given = requests(model)
     # Three populations, each asked in another way: reading all unpacked would take a minute.
-    packed = flat(model.score(given)[::5])
+    given = [request for k, request in enumerate(requests(model)) if k % 5 < 2]
+    packed = flat(model.score(given)[::2])
     assert model.rule.packs
     model._rule = NEVER_PACKED
-    plain = flat(model.score(given[::5]))
+    plain = flat(model.score(given[::2]))
     model._rule = None
     np.testing.assert_allclose(packed, plain, atol=1e-4)
 
@@ -78,8 +78,11 @@ def test_samples_fall_as_the_probabilities_say(model: LanguageModel) -> None:
     prompt = model.encode(question.messages)
     label = model.label_tokens("A")[0]
     ((log,),) = model.score([ScoreRequest(prompt, ((label,),))])
-    (drawn,) = model.sample([prompt], 1500, 1, seed=1, rows=1500)
-    assert np.mean([text == "A" for text in drawn]) == pytest.approx(np.exp(log[0]), abs=0.04)
+    (drawn,) = model.sample([prompt], 500, 1, seed=1, rows=500)
+    # Three standard errors.
+    wanted = float(np.exp(log[0]))
+    error = 3 * np.sqrt(wanted * (1 - wanted) / 500)
+    assert np.mean([text == "A" for text in drawn]) == pytest.approx(wanted, abs=error)
 
 
 def test_the_converted_model_has_the_weights_it_should(

@@ -22,7 +22,12 @@ def a_moment_is_enough() -> Iterator[None]:
 @pytest.fixture
 def write_study(tmp_path: Path, survey_files: Path, tiny_model: Path) -> Write:
     """Writes a small, whole study into a folder, with changes, and gives its path."""
-    shutil.copytree(survey_files, tmp_path, dirs_exist_ok=True)
+    return study_writer(tmp_path, survey_files, tiny_model)
+
+
+def study_writer(folder: Path, survey_files: Path, tiny_model: Path) -> Write:
+    """Return what writes the study into this folder."""
+    shutil.copytree(survey_files, folder, dirs_exist_ok=True)
 
     def write(**changes: Any) -> Path:
         content: dict[str, Any] = {
@@ -48,7 +53,7 @@ def write_study(tmp_path: Path, survey_files: Path, tiny_model: Path) -> Write:
             "output": "out",
         }
         content.update(changes)
-        path = tmp_path / "study.yaml"
+        path = folder / "study.yaml"
         path.write_text(yaml.safe_dump({k: v for k, v in content.items() if v is not None}))
         return path
 

@@ -1,5 +1,6 @@
 """Value sets that models are asked about and never trained on."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,10 @@ from suffrage.evaluate.results import LEARNED, LEFT_OUT, Results
 from suffrage.population.distribution_distances import fit
 from suffrage.report.tables import read_results
 from suffrage.study.run import run_study
-from suffrage.study.schema import read_study
+from suffrage.study.schema import Study, read_study
 from suffrage.study.wiring import wire
 from suffrage.training_data import Records
-from tests.study.conftest import Write
+from tests.study.conftest import Write, study_writer
 
 REGIONS = [
     {"name": name, "where": {"region": region, "age": age}, "description": f"{name} people"}
@@ -31,22 +32,25 @@ def without(*names: str) -> list[dict[str, Any]]:
     return [{**region, "train": region["name"] not in names} for region in REGIONS]
 
 
-@pytest.fixture
-def results(write_study: Write) -> Results:
-    found = run_study(
-        read_study(write_study(value_sets=without("old-south"), methods=METHODS)), quiet=True
-    ).results
-    assert found is not None
-    return found
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory, survey_files: Path, tiny_model: Path) -> Study:
+    """A study that leaves one group out, run once for all tests."""
+    folder = tmp_path_factory.mktemp("left-out")
+    write = study_writer(folder, survey_files, tiny_model)
+    study = read_study(write(value_sets=without("old-south"), methods=METHODS))
+    run_study(study, quiet=True)
+    return study
+
+
+@pytest.fixture(scope="module")
+def results(study: Study) -> Results:
+    return read_results(study.output)
 
 
 @pytest.mark.slow
 def test_nothing_is_learned_from_a_left_out_group_and_it_is_asked_all_the_same(
-    write_study: Write,
+    study: Study, results: Results
 ) -> None:
-    study = read_study(write_study(value_sets=without("old-south"), methods=METHODS))
-    results = run_study(study, quiet=True).results
-    assert results is not None
     (records,) = wire(study).records.values()
     trained_on = set(Records.read(records.folder).frame["value_set"])
     assert trained_on == {"young-north", "old-north", "young-south"}
@@ -100,16 +104,14 @@ def test_the_mean_of_the_trained_groups_is_a_floor_for_left_out_groups_alone(
 
 @pytest.mark.slow
 def test_the_report_has_a_table_of_left_out_groups_and_the_scoreboard_none_of_their_floor(
-    write_study: Write,
+    study: Study,
 ) -> None:
-    study = read_study(write_study(value_sets=without("old-south"), methods=METHODS))
-    folder = run_study(study, quiet=True).folder
-    page = (folder / "report.html").read_text()
+    page = (study.output / "report.html").read_text()
     assert "Does it reach groups it was never trained on?" in page
     assert "old-south (left out of training)" in page
     board = page.split('id="scoreboard"')[1].split("Does it reach")[0]
     assert "Mean of the groups trained on" not in board
-    assert read_results(folder / "results.json").value_sets[3].left_out
+    assert read_results(study.output / "results.json").value_sets[3].left_out
 
 
 def test_leaving_a_group_out_computes_no_value_set_again(write_study: Write) -> None:

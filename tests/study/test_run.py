@@ -1,17 +1,21 @@
 """A whole study on a tiny model: computed once, gone on with after a kill, the same again."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from filelock import FileLock
 
+from suffrage.align import TrainingJob
 from suffrage.errors import InputError
 from suffrage.models import LanguageModel
 from suffrage.models.cache import AnswerStore
+from suffrage.study import stage_outputs
 from suffrage.study.commands.paraphrasing import paraphrase
 from suffrage.study.inputs import StudyInputs
 from suffrage.study.run import STORE, run_study
@@ -19,6 +23,7 @@ from suffrage.study.schema import read_study, study_survey
 from suffrage.study.segmenting import with_value_sets
 from suffrage.study.stage_outputs import results_of_study
 from suffrage.study.wiring import wire
+from tests.align.killed_process import run_until_killed
 from tests.json_keys import check_keys
 from tests.study.conftest import Write
 
@@ -113,38 +118,37 @@ def folder_weights(folder: Path) -> bytes:
     return found.read_bytes()
 
 
-def whole_checkpoint_in(work: Path) -> Path | None:
-    """Return a point that a training saved and finished writing, if there is one."""
-    for path in work.glob("*/checkpoint-*/trainer_state.json"):
-        try:
-            json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
-        return path.parent
-    return None
+def run_until_step_five(path: Path) -> None:
+    """Run a study, and die in the fifth step of its training."""
+    made = stage_outputs.TrainingJob
+
+    def mortal(**given: Any) -> TrainingJob:
+        on_step = given.pop("on_step")
+
+        def die(step: int, total: int, loss: float) -> None:
+            on_step(step, total, loss)
+            if step == 5:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        return made(**given, on_step=die)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stage_outputs, "TrainingJob", mortal)
+        run_study(read_study(path), quiet=True)
 
 
 @pytest.mark.slow
 def test_a_run_killed_in_training_ends_as_an_unbroken_one(
     write_study: Write, tmp_path: Path
 ) -> None:
-    training = {"method": "distribution", "steps": 40, "batch": 4, "save_every": 3}
+    training = {"method": "distribution", "steps": 8, "batch": 4, "save_every": 3}
     path = write_study(methods=["base", training], output="broken")
-    log_of = tmp_path / "broken" / ".work"
-    process = subprocess.Popen(
-        [*SUFFRAGE, "run", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    # However long a busy machine takes to start: the command ends by itself.
-    while process.poll() is None and whole_checkpoint_in(log_of) is None:
-        time.sleep(0.05)
-    process.kill()
-    process.wait()
-    assert not (tmp_path / "broken" / "report.html").exists(), "it ended before it was killed"
+    run_until_killed(run_until_step_five, path)
     broken = run_study(read_study(path)).results
     resumed = json.loads(
         (tmp_path / "broken/checkpoints/distribution-seed3/manifest.json").read_text()
     )["resumed_from_step"]
-    assert resumed > 0, "the second run went on from a saved point"
+    assert resumed == 3, "the second run went on from the saved point"
     whole = run_study(read_study(write_study(methods=["base", training], output="whole"))).results
     assert folder_weights(tmp_path / "broken") == folder_weights(tmp_path / "whole")
     assert broken is not None and whole is not None
@@ -165,7 +169,7 @@ def test_checkpoints_load_with_peft_over_their_base_model(
     write_study: Write, tiny_model: Path
 ) -> None:
     """An adapter names no folder of the trainer's machine: the base model is loaded first."""
-    finished = run_study(read_study(write_study()))
+    finished = run_study(read_study(write_study()), only="align")
     folder = str(finished.folder / "checkpoints" / "distribution-seed3")
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -211,8 +215,9 @@ def test_a_model_paraphrases_items_and_training_uses_what_was_kept(
         "batch": 4,
         "paraphrases": str(tmp_path / "p.json"),
     }
-    finished = run_study(read_study(write_study(methods=["base", method])), quiet=True)
-    assert finished.results is not None
+    study = read_study(write_study(methods=["base", method]))
+    finished = run_study(study, only="align", quiet=True)
+    assert finished.computed[-1].startswith("align augmented-sft")
     records = next((finished.folder / "records").glob("augmented-sft*/records.json"))
     assert json.loads(records.read_text())["made_from"]["paraphrases"] == said["kept"]
 
@@ -223,7 +228,7 @@ def test_a_training_goes_on_from_anothers_checkpoint(write_study: Write) -> None
         {"method": "sft", "steps": 2, "batch": 4},
         {"method": "dpo", "from": "sft", "steps": 2, "batch": 4},
     ]
-    finished = run_study(read_study(write_study(methods=methods)), quiet=True)
+    finished = run_study(read_study(write_study(methods=methods)), only="align", quiet=True)
     manifest = next((finished.folder / "checkpoints").glob("dpo-*/manifest.json"))
     assert json.loads(manifest.read_text())["from"] == "sft"
     for wrong, said in (
@@ -240,7 +245,8 @@ def test_general_instructions_are_mixed_into_every_step(write_study: Write, tmp_
     general.write_text('{"prompt": "What is 2 + 2?", "completion": "4"}\n')
     mixed = {"steps": 2, "batch": 4, "general": str(general), "general_share": 0.25}
     methods = [{"method": name, **mixed} for name in ("distribution", "dpo", "kto", "sft")]
-    finished = run_study(read_study(write_study(methods=methods)), quiet=True)
+    finished = run_study(read_study(write_study(methods=methods)), only="align", quiet=True)
+    assert sum(step.startswith("align") for step in finished.computed) == 4
     for name in ("distribution", "dpo", "kto", "sft"):
         path = next((finished.folder / "records").glob(f"{name}-*/records.jsonl"))
         rows = [json.loads(line) for line in path.read_text().splitlines()]
