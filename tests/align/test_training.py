@@ -148,19 +148,25 @@ def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("form", [{"kl_weight": 0.02}, {"form": "proportional"}], ids=str)
+@pytest.mark.parametrize(
+    ("form", "steps", "rate"),
+    [({"kl_weight": 0.02}, 10, 0.01), ({"form": "proportional"}, 20, 0.006)],
+    ids=str,
+)
 def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
     form: dict[str, object],
+    steps: int,
+    rate: float,
     format_known: Callable[[str], Path],
     tiny_model: Path,
     tmp_path: Path,
 ) -> None:
     start = format_known("none")
     before = first_option_share(start)
-    shares, steps, batch = [], 20, 12
+    shares, batch = [], 12
     for flip in (False, True):
-        more = {"learning_rate": 0.01, "adapter": "none", "batch": batch, **form}
-        rewards = {"preference_steps": 30, "ppo_learning_rate": 0.006}
+        more = {"learning_rate": 0.01, "adapter": "none", "batch": batch, "save_every": 100, **form}
+        rewards = {"preference_steps": 15, "ppo_learning_rate": rate}
         given = job(tiny_model, "rlhf", tmp_path / f"rlhf{flip}", 40, flip, **more, **rewards)
         frame, needed = in_one_order(given).records.frame, steps * batch
         again = pl.concat([frame] * (-(-needed // len(frame)))).head(needed)

@@ -86,7 +86,7 @@ def test_weights_are_chosen_on_a_methods_own_validation_questions(write: Write) 
     """Nothing is trained or asked again where `calibrate: true` comes later."""
     shown = {"method": "prompt", "name": "shown", "in_context": 2}
     methods = ["prompt", shown, DISTRIBUTION, OFFSET]
-    run(read_study(write(methods=methods)))
+    run_study(read_study(write(methods=methods)), only="answers", quiet=True)
     study = read_study(write(methods=methods, calibrate=True))
     finished = run_study(study, quiet=True)
     assert finished.computed == ("results results",)
