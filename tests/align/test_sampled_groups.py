@@ -287,7 +287,7 @@ def test_answers_move_toward_the_people_and_flipped_shares_away(
     start = format_known("none")
     before, _ = option_shares(start, Q1)
     # A preference model is trained for as many steps as the policy, and 10 are too few for it.
-    steps, rate = (40, 0.01) if reward == "preference_model" else (10, 0.03)
+    steps, rate = (26, 0.012) if reward == "preference_model" else (10, 0.03)
     more = {"reward": reward, "learning_rate": rate, "save_every": 100}
     found = []
     for flip in (False, True):
