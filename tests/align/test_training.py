@@ -149,14 +149,15 @@ def test_training_moves_answers_toward_the_people_and_flipped_labels_away(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("form", "steps", "rate"),
-    [({"kl_weight": 0.02}, 10, 0.01), ({"form": "proportional"}, 20, 0.006)],
+    ("form", "steps", "rate", "preference_steps"),
+    [({"kl_weight": 0.02}, 10, 0.01, 15), ({"form": "proportional"}, 20, 0.006, 30)],
     ids=str,
 )
 def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
     form: dict[str, object],
     steps: int,
     rate: float,
+    preference_steps: int,
     format_known: Callable[[str], Path],
     tiny_model: Path,
     tmp_path: Path,
@@ -166,7 +167,7 @@ def test_ppo_moves_answers_toward_the_people_and_flipped_labels_away(
     shares, batch = [], 12
     for flip in (False, True):
         more = {"learning_rate": 0.01, "adapter": "none", "batch": batch, "save_every": 100, **form}
-        rewards = {"preference_steps": 15, "ppo_learning_rate": rate}
+        rewards = {"preference_steps": preference_steps, "ppo_learning_rate": rate}
         given = job(tiny_model, "rlhf", tmp_path / f"rlhf{flip}", 40, flip, **more, **rewards)
         frame, needed = in_one_order(given).records.frame, steps * batch
         again = pl.concat([frame] * (-(-needed // len(frame)))).head(needed)
