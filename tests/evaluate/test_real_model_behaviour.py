@@ -38,6 +38,7 @@ def test_it_knows_facts_far_above_chance(
     # By chance fewer than one model in a hundred would be right so often.
     half = capability.facts()[::2]
     monkeypatch.setattr(capability, "facts", lambda: half)
+    monkeypatch.setattr(capability, "LONGEST_WRITTEN", 12)
     found = asked(given, capability, capability.Options(sums=4, samples=1))
     assert mean(found, ["fact"], "right") > 0.5
     # It writes too much and keeps to few forms.

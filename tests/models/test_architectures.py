@@ -61,6 +61,8 @@ QUESTIONS = [
     "Is it right to say of the people in the north that they are proud of it?",
     "What do the people in the south of the country think of what is said there?",
 ]
+# Two of each, of which the long ones begin alike: enough where each row is read alone as well.
+FOUR = QUESTIONS[1:5]
 # Short enough that rows inside the tiny models' windows have several.
 SMALL_BLOCK = 8
 ANSWERS = ("A", "B", "no", "It is.")
@@ -88,7 +90,7 @@ def test_an_architecture_is_read_as_plain_transformers_reads_it(name: str, atten
     own = attention == "eager" or name == "falcon"  # attention that Transformers does not share
     assert bool(found.rule.block) == (found.rule.packs and not own)
     found._rule = replace(found.rule, block=min(found.rule.block, SMALL_BLOCK))
-    chats = [[{"role": "user", "content": question}] for question in QUESTIONS]
+    chats = [[{"role": "user", "content": question}] for question in FOUR]
     requests = [
         ScoreRequest(found.encode(chat), tuple(map(found.answer_tokens, ANSWERS))) for chat in chats
     ]
@@ -209,8 +211,10 @@ def test_an_architecture_is_trained_on_plain_transformers_log_probabilities(
 ) -> None:
     model = random_model(name, attention)
     prompts, rule = Prompts.of(make_byte_tokenizer()), packing_rule(model)
-    rows = [{"user": question, "format": "written"} for question in QUESTIONS]
-    given = pack_answers(prompts, rule, rows, [ANSWERS] * len(rows))
+    rows = [{"user": question, "format": "written"} for question in FOUR]
+    # Of one token, and of several.
+    answers = ANSWERS[1:]
+    given = pack_answers(prompts, rule, rows, [answers] * len(rows))
     found = answer_log_probs(model, given)
     plain = torch.stack(
         [
@@ -219,7 +223,7 @@ def test_an_architecture_is_trained_on_plain_transformers_log_probabilities(
                     plain_log_prob(
                         model, prompts.prompt(row["user"]), prompts.spellings(answer, "written")[0]
                     ).sum()
-                    for answer in ANSWERS
+                    for answer in answers
                 ]
             )
             for row in rows
@@ -249,7 +253,7 @@ def test_a_preference_model_of_any_architecture_reads_the_last_state_of_an_answe
     prompts = Prompts.of(make_byte_tokenizer())
     preference = PreferenceModel(model, prompts, head, packing_rule(model))
     with torch.no_grad():
-        for question in QUESTIONS:
+        for question in FOUR:
             (found,) = preference.score([question], ["It is."], ["written"])
             ids = [*prompts.prompt(question), *prompts.spellings("It is.", "written")[0]]
             states = model(input_ids=torch.tensor([ids]), output_hidden_states=True).hidden_states
