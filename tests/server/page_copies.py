@@ -1,8 +1,8 @@
 """Copies of the pages that a test comes by, and what holds of all of them whatever they show.
 
 To look at each page while it is there, a test would load axe and lay out every width once a page.
-Here a page is only copied. At the end one window shows all copies, one after another. It loads axe
-once, changes its width four times, and shows only once what is the same with scripts and without.
+Here a page is only copied. At the end one frame shows all copies, one after another, each at every
+width. axe is loaded once, and what is the same with scripts and without is shown only once.
 """
 
 import os
@@ -60,10 +60,51 @@ const show = async (copy) => {
     await new Promise((done) => setTimeout(done, 5));
 };
 """
+# Measuring contrast is most of axe's time, and most words of a page are as on the page before: in
+# elements of the same kind, in the same colours and size, on the same backgrounds. Those in
+# which axe found nothing are not measured again.
+AXED = """
+window.good ??= new Set();
+const axed = async (contrast) => {
+  const kinds = new Map();
+  const kind = (one) => {
+    if (!one) return "";
+    if (!kinds.has(one)) {
+      const { backgroundColor, backgroundImage, opacity, filter, position } = getComputedStyle(one);
+      kinds.set(one, [kind(one.parentElement), one.localName, one.getAttribute("class"),
+        backgroundColor, backgroundImage, opacity, filter, position].join("|"));
+    }
+    return kinds.get(one);
+  };
+  const whole = (one) => {
+    const { color, fontSize, fontWeight, fontStyle, textShadow } = getComputedStyle(one);
+    return [kind(one), color, fontSize, fontWeight, fontStyle, textShadow].join("|");
+  };
+  const written = !contrast ? [] : [...document.querySelectorAll("body *")].filter((one) =>
+    ["INPUT", "SELECT", "TEXTAREA"].includes(one.tagName) || [...one.childNodes].some(
+      (node) => node.nodeType === Node.TEXT_NODE && node.data.trim()))
+    .filter((one) => one.checkVisibility());
+  const alike = new Map(written.map((one) => [whole(one), one]));
+  const fresh = [...alike].filter(([how]) => !good.has(how)).map(([, one]) => one);
+  for (const one of fresh) one.setAttribute("data-fresh", "");
+  axe.configure({ rules: [{ id: "color-contrast", selector: "[data-fresh]" }] });
+  const rules = { "color-contrast": { enabled: fresh.length > 0 } };
+  const resultTypes = ["violations", "incomplete"];
+  const { violations, incomplete } = await axe.run({ rules, resultTypes, elementRef: true });
+  const doubtful = new Set([...violations, ...incomplete].flatMap(
+    ({ id, nodes }) => (id === "color-contrast" ? nodes.map((node) => node.element) : [])));
+  for (const one of fresh) {
+    one.removeAttribute("data-fresh");
+    if (!doubtful.has(one)) good.add(whole(one));
+  }
+  return violations;
+};
+"""
 # Large text is twice the size that the pages have otherwise (WCAG 2.2, 1.4.4). A script sets it,
 # because the pages' security policy allows no style within them.
-EXAMINE = f"""async ([width, theme, layout, large, contrast]) => {{
+EXAMINE = f"""async ([theme, sizes, layout, large, contrast]) => {{
   {SHOW}
+  {AXED}
   const usual = {{
     "sticks out": {STICKS_OUT}, "is cramped": {CRAMPED}, "is small": {SMALL},
     "spills": {SPILLS}, "is cut": {CUT},
@@ -71,37 +112,47 @@ EXAMINE = f"""async ([width, theme, layout, large, contrast]) => {{
   const fits = {{ "sticks out": {STICKS_OUT}, "is cramped": {CRAMPED} }};
   const found = [];
   for (const copy of window.copies) {{
-    const looks = copy.axe[0] === width && copy.axe[1] === theme;
-    if (!layout && !looks) continue;
+    const [axeWidth, axeTheme] = copy.axe;
+    if (!layout && axeTheme !== theme) continue;
     await show(copy);
-    const tell = (what) => found.push(`${{copy.path}} at ${{width}} pixels, ${{theme}}: ${{what}}`);
-    const check = (size, checks) => {{
-      for (const [what, all] of Object.entries(checks))
-        for (const one of all()) tell(`${{size}} text ${{what}}: ${{one}}`);
-    }};
-    if (layout) {{
-      check("usual", usual);
-      const main = document.querySelector("main").getBoundingClientRect();
-      if (width === copy.width
-          && Math.abs(main.width - copy.main[0]) + Math.abs(main.height - copy.main[1]) > 1)
-        tell(`the copy is ${{main.width}} x ${{main.height}}, the page was ${{copy.main}}`);
-    }}
-    if (layout && large) {{
-      const root = document.documentElement;
-      const twice = 2 * parseFloat(getComputedStyle(root).fontSize);
-      root.style.setProperty("font-size", `${{twice}}px`, "important");
-      check("large", fits);
-      root.style.removeProperty("font-size");
-    }}
-    if (looks) {{
-      const rules = {{ "color-contrast": {{ enabled: contrast }} }};
-      const {{ violations }} = await axe.run({{ resultTypes: ["violations"], rules }});
-      for (const one of violations)
-        tell(`${{one.id}}: ${{one.nodes.slice(0, 3).map(node => node.html.slice(0, 120))}}`);
+    for (const [width, height] of sizes) {{
+      const looks = axeWidth === width && axeTheme === theme;
+      if (!layout && !looks) continue;
+      frameElement.style.width = `${{width}}px`;
+      frameElement.style.height = `${{height}}px`;
+      const tell = (what) =>
+        found.push(`${{copy.path}} at ${{width}} pixels, ${{theme}}: ${{what}}`);
+      const check = (size, checks) => {{
+        for (const [what, all] of Object.entries(checks))
+          for (const one of all()) tell(`${{size}} text ${{what}}: ${{one}}`);
+      }};
+      if (layout) {{
+        check("usual", usual);
+        const main = document.querySelector("main").getBoundingClientRect();
+        if (width === copy.width
+            && Math.abs(main.width - copy.main[0]) + Math.abs(main.height - copy.main[1]) > 1)
+          tell(`the copy is ${{main.width}} x ${{main.height}}, the page was ${{copy.main}}`);
+      }}
+      if (layout && large.includes(width)) {{
+        const root = document.documentElement;
+        const twice = 2 * parseFloat(getComputedStyle(root).fontSize);
+        root.style.setProperty("font-size", `${{twice}}px`, "important");
+        check("large", fits);
+        root.style.removeProperty("font-size");
+      }}
+      if (looks) {{
+        for (const one of await axed(contrast))
+          tell(`${{one.id}}: ${{one.nodes.slice(0, 3).map(node => node.html.slice(0, 120))}}`);
+      }}
     }}
   }}
   return found;
 }}"""
+# The page around the frame that shows the copies. A frame has the colours of the page around it.
+AROUND = (
+    '<!doctype html><title>Copies</title><meta name="color-scheme" content="light dark">'
+    '<iframe src="/copies-frame"></iframe>'
+)
 
 
 class Inspector:
@@ -172,28 +223,40 @@ class Inspector:
 
         # A window with scripts that is in nobody's session, whatever the test's own has.
         context = self.page.context.browser.new_context(reduced_motion="reduce")
+        context.route(
+            "**/copies-*", lambda route: route.fulfill(body=AROUND, content_type="text/html")
+        )
         window = context.new_page()
-        address = self.page.url.split("/", 3)
-        window.goto("/".join([*address[:3], ""]))
-        window.evaluate("copies => { window.copies = copies; }", list(self.copies.values()))
-        window.evaluate(AXE_SCRIPT)
-        looks = {tuple(copy["axe"]) for copy in self.copies.values()}
+        origin = "/".join(self.page.url.split("/", 3)[:3])
+        window.goto(f"{origin}/copies-around")
+        frame = window.frames[1]
+        frame.evaluate("copies => { window.copies = copies; }", list(self.copies.values()))
+        frame.evaluate(AXE_SCRIPT)
         heights = {copy["width"]: copy["height"] for copy in self.copies.values()}
-        for width in sorted({*WIDTHS, *(width for width, _ in looks)}):
-            window.set_viewport_size({"width": width, "height": heights.get(width, 800)})
-            themes = sorted(theme for wide, theme in looks if wide == width) or ["light"]
-            for theme in themes:
-                window.emulate_media(color_scheme=theme)
-                layout = theme == themes[0]
-                how = [width, theme, layout, width in self.large, self.contrast]
-                self.complaints += window.evaluate(EXAMINE, how)
-                self.pictures(window, f"{width}-{theme}")
+        looks = {tuple(copy["axe"]) for copy in self.copies.values()}
+        widths = sorted({*WIDTHS, *(width for width, _ in looks)})
+        sizes = [(width, heights.get(width, 800)) for width in widths]
+        themes = sorted({theme for _, theme in looks}, reverse=True) or ["light"]
+        for theme in themes:
+            window.emulate_media(color_scheme=theme)
+            # Colours move nothing: one theme is enough to see what fits.
+            how = [theme, sizes, theme == themes[0], list(self.large), self.contrast]
+            self.complaints += frame.evaluate(EXAMINE, how)
+        self.pictures(context, looks)
         context.close()
         return "\n".join(self.complaints)
 
-    def pictures(self, window: Any, at: str) -> None:
-        """A screenshot of each copy, where SUFFRAGE_SCREENSHOTS names a folder."""
-        if os.environ.get("SUFFRAGE_SCREENSHOTS"):
+    def pictures(self, context: Any, looks: set[tuple[int, str]]) -> None:
+        """Screenshots of each copy, where SUFFRAGE_SCREENSHOTS names a folder."""
+        if not os.environ.get("SUFFRAGE_SCREENSHOTS"):
+            return
+        window = context.new_page()
+        window.goto("/".join([*self.page.url.split("/", 3)[:3], "copies-pictures"]))
+        window.evaluate("copies => { window.copies = copies; }", list(self.copies.values()))
+        others = {(width, "light") for width in {*WIDTHS} - {width for width, _ in looks}}
+        for width, theme in sorted(looks | others):
+            window.set_viewport_size({"width": width, "height": 800})
+            window.emulate_media(color_scheme=theme)
             for n, copy in enumerate(self.copies.values()):
                 window.evaluate(f"async (n) => {{ {SHOW} await show(window.copies[n]); }}", n)
-                picture(window, f"{copy['name']}-{at}")
+                picture(window, f"{copy['name']}-{width}-{theme}")
