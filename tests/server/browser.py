@@ -32,11 +32,6 @@ RUNS = [
     pytest.param(True, NARROW, "mi", id="scripts-320-mi"),
     pytest.param(False, WIDE, "en", id="plain-1280-en"),
 ]
-# Every page in both languages, both widths and both themes.
-LOOKS = [
-    pytest.param(NARROW, "mi", "light", id="320-mi-light"),
-    pytest.param(WIDE, "en", "dark", id="1280-en-dark"),
-]
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from tests.server.browser import (
     texts,
     visitor,
 )
+from tests.server.forms import Forms
 from tests.server.site import BASE, Site, consultation, crowd, site
 
 
@@ -62,6 +63,7 @@ def test_the_whole_path_of_a_participant(
 ) -> None:
     _ = texts(lang)
     page = visitor(chromium, live.url, viewport=size, java_script_enabled=scripts)
+    forms = Forms(page)
     failed: list[str] = []
     page.on("pageerror", lambda error: failed.append(str(error)))
     elsewhere: list[str] = []
@@ -76,11 +78,19 @@ def test_the_whole_path_of_a_participant(
         )
         no_sideways_at_any_width(page)
 
+    def sends(button: Any) -> None:
+        """A form that a script sends where there is one."""
+        if not scripts:
+            forms.press(button)
+            return
+        forms.reaches(button)
+        button.click()
+
     page.goto("/c/water")
     if lang == "mi":
         page.click("text=Te reo Māori")
     page.click("a.start")
-    page.click("button.start")
+    forms.press(page.locator("button.start"))
     on("consent", "Before you start")
     page.click("main form button")
     assert _("To take part, tick the first box. If you do not want to, close this page.") in (
@@ -88,12 +98,12 @@ def test_the_whole_path_of_a_participant(
     )
     for box in ("#take_part", "#votes", "#texts"):
         page.check(box)
-    page.click("main form button")
+    forms.press(page.locator("main form button"))
     on("code", "Keep your code")
     page.locator("main a.button").click()
     on("about-you", "About you")
     page.check("#age-2")
-    page.click("main form button >> nth=0")
+    forms.press(page.locator("main form button").first)
     on("vote", "Vote on statements")
     for at, choice in enumerate(["agree", "disagree", "pass", "agree"], 1):
         before = page.inner_text("h2.statement")
@@ -116,7 +126,7 @@ def test_the_whole_path_of_a_participant(
     page.get_by_role("link", name=_("Write"), exact=True).click()
     on("statement/new", "Write a statement")
     page.fill("#text", "An assistant should follow rule amber about waters.")
-    page.click("main form button")
+    forms.press(page.locator("main form button"))
     assert _("Others have said something like this") in page.inner_text("[role=alert]")
     page.fill("#text", f"Ask what people mean first, {'with' if scripts else 'without'} haste.")
     page.click("main form button")
@@ -125,11 +135,11 @@ def test_the_whole_path_of_a_participant(
     on("compare", "Which answer is better?")
     page.click("summary")
     page.check("[name=confidence][value='2']")
-    page.click("button[value=left]")
+    sends(page.locator("button[value=left]"))
     page.wait_for_url("**/compare?recorded=yes")
     page.get_by_role("link", name=_("Answers"), exact=True).click()
     on("answers", "Do you like this answer?")
-    page.click("button[value=dislike]")
+    sends(page.locator("button[value=dislike]"))
     page.wait_for_url("**/answers?recorded=yes")
     page.locator(".menu").get_by_role("link", name=_("Results"), exact=True).click()
     on("results", "Results")
@@ -138,9 +148,11 @@ def test_the_whole_path_of_a_participant(
     assert page.locator("table").count() == 0
     page.locator("main a.button").click()
     for at in range(5, 11):
+        page.set_viewport_size({"width": (320, 390, 1280)[at % 3], "height": size["height"]})
         page.click("button.vote.agree")
         told = _("%(done)s of %(all)s statements", done=at, all=12)
         page.wait_for_selector(f".progress:has-text('{told}')")
+    page.set_viewport_size(size)
     page.goto("/c/water/results")
     assert page.locator("table").count() >= 1 and page.locator("figure svg").count() == 1
     assert page.locator("svg.bar").count() > 20 and page.locator("path.you").count() == 1
@@ -153,17 +165,18 @@ def test_the_whole_path_of_a_participant(
         page.get_by_role("link", name=_("Download my answers")).click()
     assert '"statement"' in Path(download.value.path()).read_text()
     code = page.inner_text(".code .big")
-    page.get_by_role("button", name=_("Sign out")).click()
+    forms.press(page.get_by_role("button", name=_("Sign out")))
     page.goto("/c/water/join")
     page.fill("#code", code)
-    page.get_by_role("button", name=_("Continue")).last.click()
+    forms.sent.clear()  # It goes where the form that starts goes.
+    forms.press(page.get_by_role("button", name=_("Continue")).last)
     on("vote", "Vote on statements")
     page.goto("/c/water/mine")
     page.get_by_role("link", name=_("Withdraw"), exact=True).click()
     page.get_by_role("button", name=_("Withdraw and delete")).click()
     assert _("Tick the box to withdraw, or go back.") in page.inner_text("[role=alert]")
     page.check("#sure")
-    page.get_by_role("button", name=_("Withdraw and delete")).click()
+    forms.press(page.get_by_role("button", name=_("Withdraw and delete")))
     assert page.inner_text("h1") == _("You have withdrawn")
     assert failed == [] and elsewhere == []
     page.context.close()

@@ -14,6 +14,7 @@ from suffrage.server.mail import mail_settings
 from suffrage.server.store import consultations, invitation_mail, invitations
 from suffrage.server.web.invitation_sender import send_due_mails
 from tests.server.browser import no_sideways_at_any_width, served, texts, visitor
+from tests.server.forms import Forms
 from tests.server.organising import PASSWORD, Office, open_office
 from tests.server.page_copies import Inspector
 from tests.server.web.mail_server import mail_server
@@ -64,12 +65,13 @@ def town(filled_office: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @dataclass
 class Officer:
-    """Somebody at the pages of one consultation. Acts go round the widths."""
+    """Somebody at the pages of one consultation. Pages go round the widths."""
 
     town: Town
     page: Any
     lang: str
     look: Callable[[str], None]
+    forms: Forms
 
     @property
     def base(self) -> str:
@@ -84,8 +86,8 @@ class Officer:
         self.page.goto(path if path.startswith("/admin") else self.base + path)
 
     def press(self, name: str, within: Any = None) -> None:
-        with self.page.expect_navigation():
-            (within or self.page).get_by_role("button", name=self._(name), exact=True).click()
+        within = within or self.page
+        self.forms.press(within.get_by_role("button", name=self._(name), exact=True))
 
     def refused(self, *fields: str) -> str:
         """The page says so at the top, in the title and at each field; the focus is there."""
@@ -121,7 +123,7 @@ def test_an_officer_sends_mails_and_files_by_forms(
         else:
             no_sideways_at_any_width(page)
 
-    officer = Officer(town, page, lang, look)
+    officer = Officer(town, page, lang, look, Forms(page))
     page.goto(f"/admin/login?lang={lang}")
     page.fill("#email", "owner@example.org")
     page.fill("#password", PASSWORD)

@@ -10,6 +10,7 @@ import pytest
 from suffrage.server.store import consultations, staff, statements
 from suffrage.server.watcher import recompute
 from tests.server.browser import served, visitor
+from tests.server.forms import Forms
 from tests.server.organising import PASSWORD
 from tests.server.page_copies import Inspector
 from tests.server.site import crowd, site
@@ -37,11 +38,11 @@ def test_an_officer_runs_a_consultation_by_the_browser_alone(
     town: tuple[Any, str], chromium: Any, scripts: bool
 ) -> None:
     made, url = town
-    theme = "light" if scripts else "dark"
+    theme = "dark" if scripts else "light"
     page = visitor(chromium, url, java_script_enabled=scripts, color_scheme=theme)
     page.set_default_timeout(120_000)
     # The same style sheet has the same colours without scripts.
-    inspector = Inspector(page, "en", contrast=scripts)
+    inspector, forms = Inspector(page, "en", contrast=scripts), Forms(page)
     failed: list[str] = []
     page.on("pageerror", lambda error: failed.append(str(error)))
 
@@ -50,8 +51,7 @@ def test_an_officer_runs_a_consultation_by_the_browser_alone(
         inspector.look(f"officer-{name}-{'scripts' if scripts else 'plain'}")
 
     def press(name: str, within: Any = page) -> None:
-        with page.expect_navigation():
-            within.get_by_role("button", name=name, exact=True).first.click()
+        forms.press(within.get_by_role("button", name=name, exact=True).first)
 
     def go(section: str) -> None:
         page.locator(".sections").get_by_role("link", name=section, exact=True).click()
@@ -125,8 +125,9 @@ def test_an_officer_runs_a_consultation_by_the_browser_alone(
     # Invite: links are a file; the preview shows what people will see.
     go("Invitations")
     page.get_by_label("How many", exact=True).fill("2")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Download the links").click()
+    links = page.get_by_role("button", name="Download the links")
+    with forms.goes_out(links), page.expect_download() as download:
+        links.click()
     link = Path(download.value.path()).read_text().splitlines()[1].split(",")[1]
     page.reload()
     fits("invitations")

@@ -1,4 +1,7 @@
-"""The organisers' pages in a browser: their path and axe, in both languages and widths."""
+"""The organisers' pages in a browser: their path and axe, in both languages.
+
+On the path each kind of form is sent at every width, and the pages are looked at.
+"""
 
 import re
 import shutil
@@ -13,7 +16,6 @@ import pytest
 from suffrage.consult.candidate_answers import CandidateAnswer, write_candidates
 from suffrage.server.store import statements, withdrawals
 from tests.server.browser import (
-    LOOKS,
     RUNS,
     WIDE,
     WIDTHS,
@@ -22,9 +24,11 @@ from tests.server.browser import (
     texts,
     visitor,
 )
+from tests.server.forms import Forms
 from tests.server.organising import PASSWORD, Office, open_office
 from tests.server.page_copies import Inspector
 
+# Pages that are looked at when the path is over. The others are on the way.
 PAGES = {
     "overview": "",
     "statements": "/statements",
@@ -32,13 +36,8 @@ PAGES = {
     "accepted": "/statements?state=accepted",
     "done": "/statements?done=accepted&count=2",
     "decisions": "/statements/log",
-    "seeds": "/seeds",
     "answers": "/answers",
-    "participants": "/participants",
-    "left-out": "/participants?show=excluded",
-    "votes": "/participants/p1",
     "groups": "/groups",
-    "principles": "/principles",
     "releases": "/releases",
     "audit": "/audit",
     "settings": "/settings",
@@ -81,62 +80,24 @@ def log_in(page: Any, who: str = "owner", lang: str = "en", password: str = PASS
     page.wait_for_url("**/admin")
 
 
-@pytest.mark.parametrize(("size", "lang", "theme"), LOOKS)
-def test_every_page_passes_axe_and_fits_the_screen(
-    office: tuple[Office, str], chromium: Any, size: dict[str, int], lang: str, theme: str
-) -> None:
-    made, url = office
-    _ = texts(lang)
-    page = visitor(chromium, url, viewport=size, color_scheme=theme)
-    inspector = Inspector(page, lang, large=WIDTHS)
-    page.goto(f"/admin/login?lang={lang}")
-    inspector.look(f"login-{lang}")
-    log_in(page, lang=lang)
-    inspector.look(f"staff-{lang}")
-    base = f"/admin/c/{made.about.id}"
-    # So that no page is empty.
-    page.goto(f"{base}/releases")
-    page.get_by_role("button", name=_("See it before you make it")).click()
-    inspector.look(f"organise-release-preview-{lang}")
-    page.locator("#make-sure").check()
-    page.get_by_role("button", name=_("Make the release")).click()
-    page.goto(f"{base}/principles")
-    page.get_by_role("button", name=_("Find principles in the votes")).click()
-    inspector.look(f"organise-principles-found-{lang}")
-    page.goto(f"{base}/principles")
-    page.get_by_text(_("Write a principle")).click()
-    page.get_by_label(_("Principle"), exact=True).first.fill("Say what you do not know.")
-    page.get_by_label("The assistant should say so when it does not know.").check()
-    page.get_by_role("button", name=_("Save")).first.click()
-    page.goto(f"{base}/participants")
-    page.get_by_role("button", name=_("Leave out")).first.click()
-    page.goto(f"{base}/statements")
-    page.get_by_role("button", name=_("Accept"), exact=True).first.click()
-    page.get_by_role("button", name=_("Undo")).click()
-    for name, path in PAGES.items():
-        page.goto(f"{base}{path}")
-        inspector.look(f"organise-{name}-{lang}")
-    page.goto(f"{base}/seeds")
-    page.get_by_role("button", name=_("Add them")).click()
-    inspector.look(f"organise-refused-{lang}")
-    assert inspector.found() == ""
-    page.context.close()
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
 def test_the_drawing_of_the_groups_has_the_colours_of_the_page(
-    office: tuple[Office, str], chromium: Any, theme: str
+    office: tuple[Office, str], chromium: Any
 ) -> None:
     made, url = office
-    page = visitor(chromium, url, viewport=WIDE, color_scheme=theme)
+    page = visitor(chromium, url, viewport=WIDE)
     log_in(page)
     page.goto(f"/admin/c/{made.about.id}/groups")
     colour = "getComputedStyle(document.querySelector(%r)).%s"
-    paper = page.evaluate(colour % ("html", "backgroundColor"))
-    # Marks are dark on a light page and light on a dark one.
-    assert page.evaluate(colour % (".plane", "backgroundColor")) == paper
-    assert page.evaluate(colour % (".plane .plate", "fill")) == paper
-    assert page.evaluate(colour % (".plane text", "fill")) != paper
+    papers = set()
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme)
+        paper = page.evaluate(colour % ("html", "backgroundColor"))
+        # Marks are dark on a light page and light on a dark one.
+        assert page.evaluate(colour % (".plane", "backgroundColor")) == paper
+        assert page.evaluate(colour % (".plane .plate", "fill")) == paper
+        assert page.evaluate(colour % (".plane text", "fill")) != paper
+        papers.add(paper)
+    assert len(papers) == 2
     page.context.close()
 
 
@@ -207,21 +168,24 @@ def test_the_whole_path_of_an_organiser(
 ) -> None:
     made, url = office
     _ = texts(lang)
-    page = visitor(chromium, url, viewport=size, java_script_enabled=scripts)
+    theme = "light" if scripts else "dark"
+    page = visitor(chromium, url, viewport=size, java_script_enabled=scripts, color_scheme=theme)
     failed: list[str] = []
     page.on("pageerror", lambda error: failed.append(str(error)))
     base = f"/admin/c/{made.about.id}"
+    inspector, forms = Inspector(page, lang, large=WIDTHS), Forms(page)
+
+    def look(name: str) -> None:
+        inspector.look(f"organise-{name}-{lang}")
 
     def go(section: str, heading: str) -> None:
         page.locator(".sections").get_by_role("link", name=_(section), exact=True).click()
         assert page.inner_text("h1") == _(heading)
         assert page.get_attribute("html", "lang") == lang
         assert bool(page.locator(".draft").count()) == (lang == "mi")
-        no_sideways_at_any_width(page)
 
     def press(name: str, within: Any = page) -> None:
-        with page.expect_navigation():
-            within.get_by_role("button", name=_(name), exact=True).first.click()
+        forms.press(within.get_by_role("button", name=_(name), exact=True).first)
 
     def told() -> str:
         return str(page.locator(".done").inner_text())
@@ -231,11 +195,13 @@ def test_the_whole_path_of_an_organiser(
     page.wait_for_url("**/admin/login")
     if lang == "mi":
         page.locator('.languages a[hreflang="mi"]').click()
+    look("login")
     page.get_by_label(_("Email address")).fill("owner@example.org")
     page.get_by_label(_("Password")).fill("not the password")
     press("Sign in")
     assert _("Check your email address and password.") in page.inner_text("[role=alert]")
     log_in(page, lang=lang)
+    look("staff-start")
     page.get_by_role("link", name="How should a public assistant behave?").click()
 
     # Quotas: who is missing against the population's shares.
@@ -243,10 +209,13 @@ def test_the_whole_path_of_an_organiser(
     quotas = page.locator("table").first
     assert quotas.locator("tbody tr", has_text="60 and over").locator("td").count() == 4
     assert _("Population") in quotas.inner_text() and "40%" in quotas.inner_text()
-    no_sideways_at_any_width(page)
 
     # Seeds, as lines and as a file.
     go("Your statements", "Your statements")
+    look("seeds")
+    press("Add them")
+    assert page.title().startswith(_("Error:"))
+    look("refused")
     page.get_by_label(_("Statements, one per line")).fill("It should know the bus times.")
     press("Add them")
     seeded = "%(num)s statement added.", "%(num)s statements added."
@@ -266,6 +235,7 @@ def test_the_whole_path_of_an_organiser(
     press("Reject", sing)
     assert page.inner_text("#problems h2") == _("There is a problem")
     assert page.title().startswith(_("Error:"))
+    look("reject-refused")
     sing.get_by_label(_("Reason")).select_option(label=_("Off topic"))
     press("Reject", sing)
     rejected = "%(num)s statement rejected.", "%(num)s statements rejected."
@@ -326,14 +296,16 @@ def test_the_whole_path_of_an_organiser(
     press("Leave out", person)
     assert told() == _("This person is no longer counted. You can undo this.")
     assert page.locator("li.card", has_text=name).count() == 0
+    look("participants")
     page.get_by_role("link", name=_("Left out (%(count)s)", count=1)).click()
     assert "They answered without reading." in page.inner_text("li.card")
+    look("left-out")
     press("Count again")
     assert told() == _("This person is counted again.")
     page.get_by_role("link", name=_("With a sign (%(count)s)", count=count)).click()
     page.locator("li.card", has_text=name).get_by_role("link").click()
     assert page.locator("tbody tr").count() > 5
-    no_sideways_at_any_width(page)
+    look("votes")
 
     # Groups: found anew, as drawing and as tables.
     go("Groups", "Opinion groups")
@@ -344,15 +316,18 @@ def test_the_whole_path_of_an_organiser(
     assert groups >= 2 and page.locator(".key li").count() == groups
     page.get_by_role("link", name=_("Most voted on first")).click()
     assert page.locator("table").last.locator("tbody tr").count() > 10
-    no_sideways_at_any_width(page)
 
     # Principles: from statements, changed, taken away.
+    go("Principles", "Principles")
+    press("Find principles in the votes")
+    look("principles-found")
     go("Principles", "Principles")
     page.get_by_text(_("Write a principle")).click()
     page.get_by_label(_("Principle"), exact=True).first.fill("Say what you do not know.")
     page.get_by_label("The assistant should say so when it does not know.").check()
     press("Save")
     assert told() == _("The principle is saved.")
+    look("principles")
     card = page.locator("li.card")
     assert "The assistant should say so when it does not know." in card.locator("ul").inner_text()
     card.locator("summary").click()
@@ -366,6 +341,7 @@ def test_the_whole_path_of_an_organiser(
     # Releases: made, downloaded; whoever withdraws is gone from the next, and from every count.
     go("Releases", "Releases")
     press("See it before you make it")
+    look("release-preview")
     page.locator("#make-sure").check()
     press("Make the release")
     assert told() == _("The release is made.")
@@ -397,9 +373,14 @@ def test_the_whole_path_of_an_organiser(
     assert told() == _("The settings are saved.")
     go("Invitations", "Invitations")
     page.get_by_label(_("How many"), exact=True).fill("2")
-    with page.expect_download() as download:
-        page.get_by_role("button", name=_("Download the links")).click()
+    links = page.get_by_role("button", name=_("Download the links"))
+    with forms.goes_out(links), page.expect_download() as download:
+        links.click()
     assert Path(download.value.path()).read_text().count("/join?t=") == 2
+    for name, path in PAGES.items():
+        page.goto(f"{base}{path}")
+        look(name)
+    page.goto(base)
     go("Settings", "Settings")
     page.get_by_label(_("Closed: nobody can take part any more")).check()
     press("Change the status")
@@ -411,7 +392,7 @@ def test_the_whole_path_of_an_organiser(
     page.locator("#role").select_option(label=_("viewer"))
     press("Save the role")
     link = page.locator("code.long").inner_text()
-    no_sideways_at_any_width(page)
+    look("staff-link")
 
     # The log holds all of it.
     go("Audit log", "Audit log")
@@ -446,5 +427,7 @@ def test_the_whole_path_of_an_organiser(
     for section, heading in (("Statements", "Statements"), ("Settings", "Settings")):
         go(section, heading)
         assert page.locator("main button").count() == 0
+        no_sideways_at_any_width(page)
     assert failed == []
+    assert inspector.found() == ""
     page.context.close()

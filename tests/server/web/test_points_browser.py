@@ -16,10 +16,10 @@ from suffrage.server.store import consultations, invitations, staff, statements
 from suffrage.server.store.stored_results import newest_results
 from suffrage.server.watcher import recompute
 from tests.server.browser import no_sideways, picture, served, visitor
+from tests.server.forms import WIDTHS, Forms
 from tests.server.organising import PASSWORD
 from tests.server.site import crowd, site
 
-WIDTHS = (320, 390, 1280)
 TEXTS = [f"The park needs {what}." for what in (
     "trees", "dogs", "benches", "paths", "a playground", "lights", "toilets", "less concrete",
     "a market", "quiet corners", "bird boxes", "a pond",
@@ -54,8 +54,9 @@ def test_what_the_public_is_promised(chromium: Any, tmp_path: Path, scripts: boo
                 no_sideways(page)
                 picture(page, f"points-{name}-{width}")
 
-        _comes_in(page, token, fits)
-        _writes(page, fits)
+        forms = Forms(page)
+        _comes_in(page, token, fits, forms)
+        _writes(page, fits, forms)
         _stands_somewhere(page, fits)
         _is_told_the_reason(page, fits, lambda: _reject(store, id, member.id))
         page.context.close()
@@ -68,6 +69,7 @@ def test_what_the_public_is_promised(chromium: Any, tmp_path: Path, scripts: boo
         page.set_default_timeout(120_000)
         groups = _reads_the_results(page, fits)
         assert _groups_of_an_officer(page, id) == groups
+        fits("groups-of-an-officer")
         page.context.close()
     last = {group["name"]: group["people"] for group in _groups(store, id)}
     assert groups == {(name, str(people)) for name, people in last.items()}
@@ -81,10 +83,10 @@ def _groups(store: Any, id: str) -> list[dict[str, Any]]:
     return list(last.result["groups"])
 
 
-def _comes_in(page: Any, token: str, fits: Callable[[str], None]) -> None:
+def _comes_in(page: Any, token: str, fits: Callable[[str], None], forms: Forms) -> None:
     """By an invitation that opens again; who asks is named; a code with a reason to keep it."""
     page.goto(f"/c/park/join?t={token}")
-    page.click("button.start")
+    forms.press(page.locator("button.start"))
     consent = page.inner_text("main")
     assert "The town runs this consultation" in consent and "town@example.org" in consent
     page.click("main form button")
@@ -92,7 +94,7 @@ def _comes_in(page: Any, token: str, fits: Callable[[str], None]) -> None:
     assert page.locator("[role=alert]:focus").count() == 1
     fits("consent-refused")
     page.check("#take_part")
-    page.click("main form button")
+    forms.press(page.locator("main form button"))
     page.wait_for_url("**/c/park/code")
     assert "continue on another device" in page.inner_text("main")
     fits("code")
@@ -105,11 +107,11 @@ def _comes_in(page: Any, token: str, fits: Callable[[str], None]) -> None:
     page.get_by_role("link", name="Already started?").click()
     fits("come-back")
     page.fill("#code", code)
-    page.get_by_role("button", name="Continue").click()
+    forms.press(page.get_by_role("button", name="Continue"))
     page.wait_for_url("**/c/park/vote")
 
 
-def _writes(page: Any, fits: Callable[[str], None]) -> None:
+def _writes(page: Any, fits: Callable[[str], None], forms: Forms) -> None:
     """The box asks the consultation's question, and mistakes cost neither text nor allowance."""
     page.goto("/c/park/statement/new")
     assert "What should our park have?" in page.inner_text("main")
@@ -123,7 +125,7 @@ def _writes(page: Any, fits: Callable[[str], None]) -> None:
     assert "Write your statement first." in page.inner_text("[role=alert]")
     fits("statement-refused")
     page.fill("#text", "Swans and their cygnets should be safe from cars.")
-    page.get_by_role("button", name="Send").click()
+    forms.press(page.get_by_role("button", name="Send"))
     page.wait_for_url("**/statement/sent?*")
     fits("statement-sent")
 
@@ -132,6 +134,7 @@ def _stands_somewhere(page: Any, fits: Callable[[str], None]) -> None:
     """From the tenth vote on, with what that rests on, and without waiting for other people."""
     page.goto("/c/park/vote")
     for at in range(1, 11):
+        page.set_viewport_size({"width": WIDTHS[at % 3], "height": 800})
         page.click("button.vote.agree")
         page.wait_for_selector(f".progress:has-text('{at} of 12 statements')")
         if at == 9:
