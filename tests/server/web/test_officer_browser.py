@@ -96,8 +96,12 @@ def test_an_officer_runs_a_consultation_by_the_browser_alone(
     assert "whole number" in problem.inner_text()
     assert page.get_by_label("Votes of their own").input_value() == "many"
     page.get_by_label("Votes of their own").fill("3")
+    page.get_by_label("At once, unless it may contain personal details").check()
     press("Save")
     fits("taking-part")
+    assert consultations.list_consultations(made.store)[0].settings.moderation == "after"
+    page.get_by_label("After one of you has accepted it").check()
+    press("Save")
     part("Questions about people")
     press("Age")
     page.locator("#share-0-0").fill("30")
