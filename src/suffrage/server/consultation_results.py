@@ -146,8 +146,8 @@ def with_opinion_groups(conversation: Conversation, content: Consultation) -> Co
 def is_next_step(people: int, last: int | None, settings: ConsultationSettings) -> bool:
     """Whether participants may see these results.
 
-    Two results that they see never differ by the votes of fewer than `batch` people, so that nobody
-    can tell from the difference how one person voted.
+    Two results that they see count at least `batch` people more or fewer, so that the difference
+    does not say whose votes are in it. After a withdrawal that is not enough: see `HeldVotes`.
 
     Parameters
     ----------
