@@ -22,6 +22,7 @@ from suffrage.report.terminal_pages.profile import (
 from suffrage.survey import Codebook, Item, NonResponse, Option, Provenance, Survey, read_survey
 from suffrage.survey.contradictions import contradictions
 from suffrage.survey.group_differences import (
+    crossed_columns,
     differences_between,
     differences_by_group,
     grouping_columns,
@@ -300,3 +301,43 @@ def test_value_sets_may_have_members_in_common():
     survey = survey.with_responses(survey.responses.with_columns(place=pl.lit("here")))
     members = {"fr": places == "FR", "all": np.ones(places.size, dtype=bool)}
     assert {d.group for d in differences_between(survey, members)} == {"fr"}
+
+
+def test_one_wave_of_one_country_is_not_hidden_by_its_other_wave():
+    narrow, whole = made("country", seed=1), made("country", seed=2)
+    # France has used all codes in the first wave and three in the second.
+    whole = whole.with_responses(
+        whole.responses.with_columns(
+            pl.when(pl.col("country") == "FR").then(4 - pl.col(i)).otherwise(pl.col(i)).alias(i)
+            for i in NARROW
+        )
+    )
+    waves = [
+        part.responses.with_columns(wave=pl.lit(f"wave {number}"))
+        for number, part in enumerate((whole, narrow), 1)
+    ]
+    responses = pl.concat(waves).with_columns(respondent=pl.int_range(pl.len()).cast(pl.String))
+    book = narrow.codebook.model_copy(update={"demographics": ("country", "wave")})
+    survey = Survey(responses, book, narrow.provenance)
+    assert crossed_columns(survey) == {"country and wave": ("country", "wave")}
+    found = differences_by_group(survey)
+    assert [(d.column, d.group) for d in found if d.item == "q0"] == [
+        ("country and wave", "FR, wave 1"),
+        ("country and wave", "FR, wave 2"),
+    ]
+    assert {d.item for d in found} == set(NARROW)
+    assert "FR, wave 2" in printed(inspect(survey).render())
+    assert with_cautions(survey).codebook["q0"].caution is not None
+    # A value set of those people is not listed again.
+    people = (responses["country"] == "FR") & (responses["wave"] == "wave 2")
+    members = {"late": people.to_numpy(), "rest": ~people.to_numpy()}
+    assert not any(d.group == "late" for d in differences_between(survey, members))
+
+
+def test_a_column_within_another_is_not_crossed_with_it():
+    survey = made("country")
+    nested = survey.responses.with_columns(
+        region=pl.col("country") + (pl.int_range(pl.len()) % 2).cast(pl.String)
+    )
+    book = survey.codebook.model_copy(update={"demographics": ("country", "region")})
+    assert crossed_columns(Survey(nested, book, survey.provenance)) == {}

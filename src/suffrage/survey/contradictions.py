@@ -15,6 +15,7 @@ from suffrage.plurals import plural
 from suffrage.survey.codebook import Item
 from suffrage.survey.group_differences import (
     GroupDifference,
+    crossed_columns,
     differences_between,
     differences_by_group,
     grouping_columns,
@@ -66,7 +67,8 @@ class CheckedSurvey:
     contradictions: tuple[Contradiction, ...]
     # The demographics that were recognised as a country, wave or mode.
     grouped_by: tuple[str, ...]
-    # Other demographics, of which only groups that miss options on several scales are listed.
+    # Pairs of them, and other demographics: only groups that miss options on several scales are
+    # listed.
     also_by: tuple[str, ...]
     # The value sets that were compared.
     value_sets: tuple[str, ...]
@@ -121,7 +123,7 @@ def checked(
     return CheckedSurvey(
         (*map(_unknown, unknown), *contradictions(survey), *map(_in_a_group, apart)),
         tuple(grouping_columns(survey)),
-        tuple(other_columns(survey)),
+        (*crossed_columns(survey), *other_columns(survey)),
         tuple(members) if len(members) > 1 else (),
     )
 
@@ -148,7 +150,7 @@ def contradictions(survey: Survey) -> list[Contradiction]:
     """Items nobody answered or all answered alike, unused options, and scales that look reversed.
 
     Options and non-response are compared between countries, waves and modes too, and options
-    between the groups of other demographics.
+    between single waves of a country and between the groups of other demographics.
     Codes that the codebook does not know are found while a survey is read; see `checked`.
     """
     found = [fault for item in survey.codebook.items for fault in _of_item(survey, item)]

@@ -11,6 +11,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations, islice
 
 import numpy as np
 import polars as pl
@@ -40,6 +41,9 @@ _GROUP_NAME = re.compile(
     r")"
 )
 MOST_GROUPS = 200
+# Two columns are crossed, such as country and wave, up to this many groups, and so many pairs are.
+MOST_CROSSED = 2000
+MOST_PAIRS = 3
 # A demographic of numbers with more values is a quantity, such as age in years.
 MOST_NUMBERS = 20
 # A group with fewer people who were asked says nothing about its options.
@@ -133,6 +137,26 @@ def other_columns(survey: Survey) -> list[str]:
     return [name for name in _distinct(survey, rest, taken) if _holds_groups(survey, name)]
 
 
+def crossed_columns(survey: Survey) -> dict[str, tuple[str, str]]:
+    """Return the pairs of countries, waves and modes whose groups are compared, by their names.
+
+    One wave of one country can be coded in another way, which neither the country's figures nor the
+    wave's show. A pair that divides people no further than one of its columns is left out.
+
+    Examples
+    --------
+    A file of six countries in two waves has the pair `country and wave`, with twelve groups.
+    """
+    responses = survey.responses
+    found = {}
+    for pair in combinations(grouping_columns(survey), 2):
+        cells = responses.select(pair).drop_nulls()
+        parts = max(cells[name].n_unique() for name in pair)
+        if parts < cells.n_unique() <= MOST_CROSSED:
+            found[" and ".join(pair)] = pair
+    return dict(islice(found.items(), MOST_PAIRS))
+
+
 def _names_groups(name: str) -> bool:
     parts = unicodedata.normalize("NFKD", name.strip().lower().replace("ı", "i"))
     plain = "".join(char for char in parts if not unicodedata.combining(char))
@@ -170,16 +194,17 @@ def differences_by_group(survey: Survey) -> list[GroupDifference]:
 
     In a country, wave or mode, options are missed where it would have chosen them at least ten
     times, were it like the others. Silence is listed from 20 percentage points above the others'.
-    Any other demographic needs 20 times, and options missed on several scales at once: at least
-    two, and a tenth of the scales. A group whose people nearly all belong to a larger one that
-    misses options of the same item is not listed again. Counts are unweighted.
+    One wave of a country, and any other demographic, needs 20 times, and options missed on several
+    scales at once: at least two, and a tenth of the scales. A group whose people nearly all belong
+    to a larger one that misses options of the same item is not listed again. Counts are unweighted.
     """
     found: list[GroupDifference] = []
     # By item, the people in groups that were listed already.
     listed: dict[str, BoolArray] = {}
     named = grouping_columns(survey)
-    for column in (*named, *other_columns(survey)):
-        groups, codes = _groups(survey, column)
+    crossed = crossed_columns(survey)
+    for column in (*named, *crossed, *other_columns(survey)):
+        groups, codes = _groups(survey, *crossed.get(column, (column,)))
         apart: list[GroupDifference] = []
         scales = np.zeros(len(groups), dtype=np.int64)
         for item in survey.codebook.items:
@@ -270,14 +295,16 @@ def differences_between(
 def _listed_outside_names(survey: Survey) -> dict[str, list[BoolArray]]:
     """By item, the members of the groups of other demographics that are listed for it."""
     named = grouping_columns(survey)
+    crossed = crossed_columns(survey)
     members: dict[tuple[str, str], BoolArray] = {}
     found: dict[str, list[BoolArray]] = {}
     for difference in differences_by_group(survey):
         key = (difference.column, difference.group)
         if difference.column not in named:
             if key not in members:
-                values = survey.responses[difference.column]
-                members[key] = (values == difference.group).fill_null(False).to_numpy()
+                names = crossed.get(difference.column, (difference.column,))
+                groups, codes = _groups(survey, *names)
+                members[key] = codes == groups.index(difference.group)
             found.setdefault(difference.item, []).append(members[key])
     return found
 
@@ -300,8 +327,9 @@ def group_summaries(
     """
     found = []
     columns = dict.fromkeys([*grouping_columns(survey), *(d.column for d in differences)])
+    crossed = crossed_columns(survey)
     for column in columns:
-        groups, codes = _groups(survey, column)
+        groups, codes = _groups(survey, *crossed.get(column, (column,)))
         people = np.bincount(codes[codes >= 0], minlength=len(groups))
         shares: list[list[float]] = [[] for _ in groups]
         for item in survey.codebook.items:
@@ -350,9 +378,12 @@ def _first(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _groups(survey: Survey, column: str) -> tuple[list[str], IntArray]:
-    """The groups in order of their names, and each respondent's place among them, else -1."""
-    values = survey.responses[column]
+def _groups(survey: Survey, *columns: str) -> tuple[list[str], IntArray]:
+    """The groups in order of their names, and each respondent's place among them, else -1.
+
+    columns: one, or two that are crossed.
+    """
+    values = survey.responses.select(pl.concat_str(columns, separator=", ")).to_series()
     groups = sorted(values.drop_nulls().unique().to_list())
     places = {group: place for place, group in enumerate(groups)}
     codes = values.replace_strict(places, default=-1, return_dtype=pl.Int64)
