@@ -394,3 +394,11 @@ def test_intervals_of_shares_hold_the_truth(share: float, clusters: int) -> None
         assert found.low is not None and found.high is not None
         held += found.low <= share <= found.high
     assert held / 100 >= 1 - allowed(100, 0.07)
+
+
+def test_rounding_is_no_difference_from_0() -> None:
+    left_out = np.full(6, 2.2e-16) + np.array([1, -1, 1, -1, 1, -1]) * 1e-17
+    found = infer(2.2e-16, left_out, np.ones(6), counts_of(6, np.random.default_rng(1)))
+    low, high = found.interval()
+    assert low is not None and high is not None and low <= 0 <= high
+    assert found.p_value() == 1.0

@@ -88,6 +88,11 @@ class Inference:
         """Whether the clusters or the respondents differ, beyond rounding."""
         return self.error > ROUNDING * max(1.0, abs(self.value))
 
+    @property
+    def _is_zero(self) -> bool:
+        """Whether the figure is 0 in all clusters, but for rounding."""
+        return not self.varies and abs(self.value) <= ROUNDING
+
     def interval(self, level: float = LEVEL) -> tuple[float | None, float | None]:
         """Return the interval at a level, or (None, None) with too few clusters.
 
@@ -95,7 +100,7 @@ class Inference:
         says too little. A share of such units has an interval for shares, and a difference of two
         shares that agree in all clusters has the exact one. Another figure that is the same in
         all clusters is so by construction, as the entropy of even answers is, and its interval
-        is a point.
+        is a point. Where that point is 0 but for rounding, 0 is in the interval.
         """
         if not self.can_tell:
             return None, None
@@ -107,6 +112,8 @@ class Inference:
             return min(low, least), max(high, most)
         if self.outcomes is not None and self.outcomes.is_share and 0 < self.value < 1:
             return self.outcomes.share_interval(self.value, self.error, student)
+        if self._is_zero:
+            return min(low, 0.0), max(high, 0.0)
         return low, high
 
     def p_value(self, against: float = 0.0) -> float | None:
