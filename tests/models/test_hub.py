@@ -405,3 +405,18 @@ def test_an_older_manifest_names_no_revision_and_is_refused(cache: Path, tmp_pat
     fill(cache, FIRST, make_tiny_model(tmp_path / "model"))
     with pytest.raises(InputError, match="with other weights than it has today"):
         load_model(folder)
+
+
+def test_tokenizer_code_of_another_repository_is_refused_too(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_model, tmp_path / "model")
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config |= {
+        "tokenizer_class": "Own",
+        "auto_map": {"AutoTokenizer": ["other/code--own.Own", None]},
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    given = LocalModelSettings(name=str(folder), trust_remote_code=True)
+    with pytest.raises(InputError, match=r"runs code of other/code, whose version .* cannot pin"):
+        LanguageModel.load(identify(given, Path()))

@@ -60,6 +60,7 @@ def load_weights(
     try:
         kind, _ = transformers.PreTrainedConfig.get_config_dict(source, **given)
         _check_code(identity, kind)
+        _check_code(identity, _tokenizer_kind(source, given))
         config = transformers.AutoConfig.from_pretrained(source, **given)
         _check_writes_forward(identity, config)
         tokenizer = transformers.AutoTokenizer.from_pretrained(source, **given)
@@ -99,11 +100,18 @@ def loading_source(identity: ModelIdentity) -> tuple[str, dict[str, Any]]:
     return source, given
 
 
+def _tokenizer_kind(source: str, given: dict[str, Any]) -> dict[str, Any]:
+    """What a model's tokenizer_config.json says; nothing where it has none."""
+    from transformers.models.auto.tokenization_auto import get_tokenizer_config
+
+    return dict(get_tokenizer_config(source, **given))
+
+
 def _check_code(identity: ModelIdentity, kind: dict[str, Any]) -> None:
     """Check that a model's own code comes with the model; raises InputError if not.
 
-    kind: what its config.json says. Code of another repository has a revision of its own, which
-    nothing here would pin.
+    kind: what its config.json or its tokenizer_config.json says. Code of another repository has a
+    revision of its own, which nothing here would pin.
     """
     mapped = (kind.get("auto_map") or {}).values()
     named = [one for some in mapped for one in (some if isinstance(some, list) else [some])]
