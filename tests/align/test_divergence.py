@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from suffrage.align import packed, ppo
-from suffrage.align.loop import STATE, Loop
+from suffrage.align.loop import STATE, Loop, kept_point
 from suffrage.align.preference_model import PreferenceModel, train_preference_model
 from suffrage.align.training import last_whole_checkpoint
 from suffrage.errors import SuffrageError, TrainingDivergedError
@@ -113,12 +113,13 @@ def test_a_preference_model_stops_before_a_bad_gradient_is_learnt(
 def test_a_loop_neither_saves_nor_resumes_weights_that_are_not_numbers(tmp_path: Path) -> None:
     model = torch.nn.Linear(2, 1)
     loop = Loop(tmp_path, model, {}, 0)
+    assert kept_point(tmp_path) == "It had saved no point yet."
     loop.step = 1
     loop.save()
     with torch.no_grad():
         model.weight[0, 0] = float("nan")
     loop.step = 2
-    with pytest.raises(SuffrageError, match="a weight at step 2 is not a number"):
+    with pytest.raises(SuffrageError, match=r"a weight at step 2 is not a number.*point is kept"):
         loop.save()
     assert Loop(tmp_path, torch.nn.Linear(2, 1), {}, 0).step == 1
     state = torch.load(tmp_path / STATE, weights_only=False)

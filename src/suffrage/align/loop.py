@@ -36,6 +36,16 @@ def all_finite(tensors: Iterable[torch.Tensor]) -> bool:
     return all(bool(torch.isfinite(t).all()) for t in tensors if t.is_floating_point())
 
 
+def kept_point(folder: Path) -> str:
+    """Say whether a training that breaks off has saved a point, in one sentence.
+
+    folder: of a `Loop`, or of a trainer's checkpoints.
+    """
+    if (folder / STATE).exists() or any(folder.glob("checkpoint-*")):
+        return f"The last good point is kept in {folder}."
+    return "It had saved no point yet."
+
+
 def saving_memory(model: Any, options: Any) -> Any:
     """The model, computing activations again in the backward pass where the options say so."""
     if options.gradient_checkpointing:
@@ -113,8 +123,7 @@ class Loop:
         if not all_finite(chain(trainable(self.model).values(), *heads)):
             raise SuffrageError(
                 f"training diverged: a weight at step {self.step} is not a number. The likely "
-                "cause is a learning rate too high; try a tenth. The last good point is kept in "
-                f"{self.folder}."
+                f"cause is a learning rate too high; try a tenth. {kept_point(self.folder)}"
             )
         state = {
             "step": self.step,

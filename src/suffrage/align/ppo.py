@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from suffrage.align.loop import Loop, as_it_was, snapshot, trainable
+from suffrage.align.loop import Loop, as_it_was, kept_point, snapshot, trainable
 from suffrage.align.method import OnStep
 from suffrage.errors import SuffrageError, require
 from suffrage.models.device import device_name, out_of_memory
@@ -448,8 +448,8 @@ class Learner:
                     raise SuffrageError(
                         f"PPO diverged at step {self.loop.step + 1}: the loss is {entry['loss']}, "
                         f"the norm of its gradient {norm}. The likely cause is a learning rate too "
-                        f"high (now {self.settings.learning_rate:g}); try a tenth. The last good "
-                        f"point is kept in {self.loop.folder}."
+                        f"high (now {self.settings.learning_rate:g}); try a tenth. "
+                        f"{kept_point(self.loop.folder)}"
                     )
                 self.optimizer.step()
                 found.append(entry)
@@ -519,6 +519,5 @@ class Learner:
             f"PPO blew up at step {self.loop.step + 1}: its answers are {kl:.1f} nats from the "
             f"reference (the limit is {self.settings.kl_stop:g}). The likely cause is a learning "
             f"rate too high (now {self.settings.learning_rate:g}) or kl_weight too low (now "
-            f"{self.loop.extra['kl_weight']:.3g}). The last good point is kept in "
-            f"{self.loop.folder}."
+            f"{self.loop.extra['kl_weight']:.3g}). {kept_point(self.loop.folder)}"
         )

@@ -45,6 +45,7 @@ from pydantic import Field, model_validator
 from suffrage import storage
 from suffrage.align.answer_rewards import answer_reward
 from suffrage.align.checkpoint import Checkpoint
+from suffrage.align.loop import kept_point
 from suffrage.align.method import TrainingFacts, TrainingJob, TrainingOptions
 from suffrage.align.preference_model import train_preference_model
 from suffrage.align.training import one_device, prepare, run_trainer, trainer_settings
@@ -556,8 +557,7 @@ def _stop_at(options: GroupOptions, base: type[Any]) -> Any:
                 f"training blew up at step {state.global_step}: its answers are {kl:.1f} nats a "
                 f"token from the model it began with (the limit is {options.kl_stop:g}). The "
                 f"likely cause is a learning rate too high (now {options.learning_rate:g}) or "
-                f"beta too low (now {options.beta:g}). The last good point is kept in "
-                f"{args.output_dir}."
+                f"beta too low (now {options.beta:g}). {kept_point(Path(args.output_dir))}"
             )
 
     return type("StopAt", (base,), {"on_log": on_log})()

@@ -14,7 +14,7 @@ from typing import Any
 
 from suffrage import storage
 from suffrage.align.checkpoint import Checkpoint
-from suffrage.align.loop import all_finite
+from suffrage.align.loop import all_finite, kept_point
 from suffrage.align.method import (
     OnStep,
     TrainingFacts,
@@ -417,8 +417,7 @@ def _on_step_end(work: Path) -> Callable[..., None]:
 def _diverged(what: str, step: int, args: Any, work: Path) -> str:
     return (
         f"training diverged: {what} at step {step} is not a number. The likely cause is a learning "
-        f"rate too high (now {args.learning_rate:g}); try a tenth. The last good point is kept in "
-        f"{work}."
+        f"rate too high (now {args.learning_rate:g}); try a tenth. {kept_point(work)}"
     )
 
 
@@ -430,8 +429,8 @@ def _on_log(on_step: OnStep, log: Path, validation: Validation | None) -> Callab
         if not math.isfinite(loss):
             raise TrainingDivergedError(
                 f"training diverged: the loss at step {step} is {loss}. The likely cause is a "
-                f"learning rate too high (now {args.learning_rate:g}); try a tenth. The last good "
-                f"point is kept in {log.parent}."
+                f"learning rate too high (now {args.learning_rate:g}); try a tenth. "
+                f"{kept_point(log.parent)}"
             )
         facts = {"step": step, "loss": loss, "learning_rate": logs.get("learning_rate")}
         if validation is not None:
