@@ -44,6 +44,8 @@ MOST_GROUPS = 200
 # Two columns are crossed, such as country and wave, up to this many groups, and so many pairs are.
 MOST_CROSSED = 2000
 MOST_PAIRS = 3
+# In a file of more people only one pair is, because each takes as long as one more column.
+MOST_PEOPLE = 500_000
 # A demographic of numbers with more values is a quantity, such as age in years.
 MOST_NUMBERS = 20
 # A group with fewer people who were asked says nothing about its options.
@@ -147,14 +149,15 @@ def crossed_columns(survey: Survey) -> dict[str, tuple[str, str]]:
     --------
     A file of six countries in two waves has the pair `country and wave`, with twelve groups.
     """
-    responses = survey.responses
+    apart = {name: _groups(survey, name) for name in grouping_columns(survey)}
     found = {}
-    for pair in combinations(grouping_columns(survey), 2):
-        cells = responses.select(pair).drop_nulls()
-        parts = max(cells[name].n_unique() for name in pair)
-        if parts < cells.n_unique() <= MOST_CROSSED:
+    for pair in combinations(apart, 2):
+        (one, _), (two, _) = (apart[name] for name in pair)
+        cells, _ = _crossed(*(apart[name] for name in pair))
+        if max(len(one), len(two)) < len(cells) <= MOST_CROSSED:
             found[" and ".join(pair)] = pair
-    return dict(islice(found.items(), MOST_PAIRS))
+    most = MOST_PAIRS if survey.responses.height <= MOST_PEOPLE else 1
+    return dict(islice(found.items(), most))
 
 
 def _names_groups(name: str) -> bool:
@@ -383,11 +386,27 @@ def _groups(survey: Survey, *columns: str) -> tuple[list[str], IntArray]:
 
     columns: one, or two that are crossed.
     """
-    values = survey.responses.select(pl.concat_str(columns, separator=", ")).to_series()
+    if len(columns) > 1:
+        return _crossed(*(_groups(survey, column) for column in columns))
+    values = survey.responses[columns[0]]
     groups = sorted(values.drop_nulls().unique().to_list())
     places = {group: place for place, group in enumerate(groups)}
     codes = values.replace_strict(places, default=-1, return_dtype=pl.Int64)
     return groups, codes.to_numpy()
+
+
+def _crossed(
+    one: tuple[list[str], IntArray], two: tuple[list[str], IntArray]
+) -> tuple[list[str], IntArray]:
+    """The groups that two columns have people in together, and each respondent's place."""
+    (rows, down), (columns, across) = one, two
+    cells = np.where((down >= 0) & (across >= 0), down * len(columns) + across, -1)
+    used = np.flatnonzero(np.bincount(cells[cells >= 0], minlength=len(rows) * len(columns)))
+    # The last place is for those in no cell.
+    places = np.full(len(rows) * len(columns) + 1, -1)
+    places[used] = np.arange(used.size)
+    names = [f"{rows[k // len(columns)]}, {columns[k % len(columns)]}" for k in used]
+    return names, places[cells]
 
 
 def _counts(survey: Survey, item: Item, codes: IntArray, groups: int) -> IntArray:
