@@ -201,13 +201,20 @@ def test_a_copy_that_is_damaged_or_no_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "torn.db").write_bytes(b"SQLite format 3\0" + b"x" * 5000)
     with pytest.raises(SuffrageError, match="damaged"):
         restore(tmp_path / "torn.db", tmp_path / "out", None, new_secret=True)
+    (tmp_path / "secret.key").write_text("k" * 64)
+    with pytest.raises(InputError, match="is not a database"):
+        restore(tmp_path / "secret.key", tmp_path / "out", None, new_secret=True)
     with pytest.raises(InputError, match="no such file"):
         restore(tmp_path / "none.db", tmp_path / "out", None, new_secret=True)
     with pytest.raises(InputError, match="no consultation here"):
         back_up(str(tmp_path / "nowhere"), tmp_path / "copy.db")
     with pytest.raises(InputError, match="pg_dump"):
         back_up("postgresql://ana:secret@127.0.0.1/x", tmp_path / "copy.db")
-    assert {path.name for path in tmp_path.iterdir()} == {"other.db", "torn.db"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "other.db",
+        "torn.db",
+        "secret.key",
+    }
 
 
 def test_nothing_deleted_is_in_a_backup(store: Store, folder: Path, tmp_path: Path) -> None:

@@ -188,6 +188,10 @@ def _database_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise InputError(
+                f"{path}: is not a database, or its beginning is damaged; name another file."
+            ) from error
         fault = fault_of(error)
         raise SuffrageError(f"{path}: {SENTENCES[fault] if fault else error}.") from error
 
