@@ -60,10 +60,12 @@ from suffrage.study.commands.auditing import (
     AuditedSurvey,
     asked_model,
     audit_command_line,
+    check_audit_folder,
     is_reader,
     run_audit,
     surveyed_by,
     surveyed_by_study,
+    take_audit_folder,
 )
 from suffrage.study.progress import note
 from suffrage.study.schema import A_STUDY, Study, read_study
@@ -509,7 +511,8 @@ def audit_models(
         Demographics whose values are the groups. A study says its own groups, and the
         populations of a published table are groups.
     out : str or Path
-        The folder for `audit.html`, `audit.json`, `groups.csv` and `answers.csv`.
+        The folder for `audit.html`, `audit.json`, `groups.csv` and `answers.csv`: a new or an empty
+        one, or that of the same audit, which then continues or gets another model.
     endpoint : str, optional
         The address of an OpenAI-compatible server up to /v1.
     key : str, optional
@@ -530,8 +533,8 @@ def audit_models(
     Raises
     ------
     InputError
-        The survey or a model cannot be read, a demographic is missing or unknown, or two models
-        have one name.
+        The survey or a model cannot be read, a demographic is missing or unknown, two models have
+        one name, or `out` has something else in it.
 
     Examples
     --------
@@ -546,8 +549,6 @@ def audit_models(
     if len(asked) < len(named):
         raise InputError("two of the models have one name; move one to a folder of another name.")
     demographics = [by] if isinstance(by, str) else list(by)
-    note("Reading the survey and building the groups.", quiet)
-    scoring, groups = _audited_groups(survey, demographics, codebook, options or {})
     given = {
         "by": demographics,
         "endpoint": endpoint,
@@ -555,8 +556,13 @@ def audit_models(
         "codebook": None if codebook is None else str(codebook),
         "option": [f"{name}={value}" for name, value in (options or {}).items()],
     }
-    source = survey.source if isinstance(survey, Study) else survey
-    command = audit_command_line([str(name) for name in named], str(source), given)
+    source = str(survey.source if isinstance(survey, Study) else survey)
+    of_survey = {"survey": source, **{key: given[key] for key in ("by", "codebook", "option")}}
+    check_audit_folder(Path(out), of_survey)
+    note("Reading the survey and building the groups.", quiet)
+    scoring, groups = _audited_groups(survey, demographics, codebook, options or {})
+    take_audit_folder(Path(out), of_survey)
+    command = audit_command_line([str(name) for name in named], source, given)
     found = run_audit(asked, groups, Path(out), scoring, quiet, command)
     write_audit_page(found, Path(out) / "audit.html")
     return found

@@ -16,6 +16,8 @@ from suffrage.consult.groups.standing import (
 from suffrage.server.consultation_results import ConsultationResults, find_results
 from suffrage.server.demo import simulated_demo
 from suffrage.server.participants_results import participants_results, public_part
+from suffrage.server.store import statements
+from suffrage.server.store.participants import find_participant
 from suffrage.server.watcher import recompute
 from suffrage.server.web import mine
 from tests.server.browser import texts
@@ -161,3 +163,19 @@ def test_the_page_names_all_groups_that_are_as_near(
 def test_what_a_place_is_worked_out_from_is_shown_to_nobody(result: dict[str, Any]) -> None:
     assert not {"plane", "extremity"} & set(public_part(result))
     assert {"groups", "all", "most_agree"} <= set(public_part(result))
+
+
+def test_who_voted_on_all_there_is_sees_results_where_statements_are_few(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    made = site(tmp_path_factory.mktemp("few"))
+    what = consultation(made.store, count=3, least_votes=7, least_people=15)
+    people = crowd(made.store, what, 30)
+    assert recompute(made.store, what, resamples=2)
+    person = find_participant(made.store, what.id, people[0])
+    assert mine.results_for(made.store, what, person)["why"] == ""
+    statements.add_seeds(
+        made.store, what.id, [("One statement more than they voted on.", "en")], "t"
+    )
+    shown = mine.results_for(made.store, what, person)
+    assert (shown["why"], shown["own"], shown["least"]) == ("votes", 3, 4)

@@ -243,3 +243,23 @@ def test_values_are_mapped_where_the_survey_has_their_items(
     assert ("Inglehart and Welzel" in page) == (kind == "map")
     if kind == "circle":
         assert len(found.ring) == len(item_key("PVQ-21").items)
+
+
+@pytest.mark.slow
+def test_an_audit_replaces_no_file_of_others_and_no_other_audit(town: Path) -> None:
+    (town / "mine").mkdir()
+    (town / "mine" / "answers.csv").write_text("own\n")
+    with serving(Stub(shares={"A": 0.6, "B": 0.4})) as server:
+        words = ("stub", "--endpoint", server.address, *SURVEY)
+        refused = audit(*words, "--out", "mine")
+        assert "--out mine: has something in it" in str(refused.exception)
+        assert (town / "mine" / "answers.csv").read_text() == "own\n" and server.said == []
+        assert audit(*words, "--out", "found").exit_code == 0
+        before = (town / "found" / "audit.json").read_bytes()
+        other = ("stub", "--endpoint", server.address, *SURVEY[:-1], "sex", "--out", "found")
+        refused = audit(*other)
+        assert "the audit of survey.csv by region" in str(refused.exception)
+        (town / "found" / "notes.txt").write_text("own\n")
+        refused = audit(*words, "--out", "found")
+        assert "notes.txt" in str(refused.exception)
+        assert (town / "found" / "audit.json").read_bytes() == before

@@ -158,6 +158,7 @@ def open_demo(demo: Demo, where: str) -> None:
             about.id,
             {
                 "open_to_all": True,
+                "results": "everyone",
                 "organiser": "Suffrage's demonstration",
                 "contact": "the person who started it",
                 "demographics": questions,

@@ -1,5 +1,6 @@
 """Mail, files and answers: an officer's other forms in a browser, with scripts and without."""
 
+import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -131,6 +132,9 @@ def test_an_officer_sends_mails_and_files_by_forms(
     _invites_by_mail(officer)
     _brings_answers(officer)
     _shows_a_logo(officer)
+    _shows_results_elsewhere(officer)
+    _uploads_what_was_made_before(officer)
+    _helps_a_colleague_in_and_changes_the_password(officer)
     slug = _exports_and_imports(officer, tmp_path)
     _opens_only_when_it_says_who_asks(officer, slug)
     assert failed == []
@@ -239,6 +243,61 @@ def _shows_a_logo(officer: Officer) -> None:
     officer.at("/settings/look", 390)
     officer.press("Remove the logo")
     assert page.locator("img.logo").count() == 0
+
+
+def _shows_results_elsewhere(officer: Officer) -> None:
+    page = officer.page
+    officer.at("/settings/embedding", 320)
+    page.fill("#sites", "the council's page")
+    officer.press("Save")
+    officer.refused("sites")
+    page.fill("#sites", f"https://{officer.lang}.example.org")
+    officer.press("Save")
+    officer.at("/settings/embedding", 1280)
+    assert page.input_value("#sites") == f"https://{officer.lang}.example.org"
+    assert "<iframe" in page.input_value("#frame")
+
+
+def _uploads_what_was_made_before(officer: Officer) -> None:
+    page, _ = officer.page, officer._
+    no_file = {"name": "a.json", "mimeType": "application/json", "buffer": b"{"}
+    officer.at("/settings/predictions", 390)
+    page.locator("#file").set_input_files(no_file)
+    officer.press("Add it")
+    officer.refused("file")
+    officer.look("predictions-refused")
+    officer.at("/principles", 1280)
+    page.get_by_text(_("Upload a constitution made of this consultation")).click()
+    page.locator("#file-file").set_input_files(no_file)
+    officer.press("Upload")
+    officer.refused("file-file")
+    statement = page.locator("input[name=statement]").first.get_attribute("value")
+    rows = [{"text": f"Be kind, {officer.lang}.", "statements": [statement]}]
+    content = json.dumps({"principles": rows}).encode()
+    page.locator("#file-file").set_input_files({**no_file, "buffer": content})
+    officer.press("Upload")
+    assert page.get_by_text(f"Be kind, {officer.lang}.").count()
+
+
+def _helps_a_colleague_in_and_changes_the_password(officer: Officer) -> None:
+    page = officer.page
+    officer.at("/staff", 320)
+    colleague = page.locator("li").filter(has_text="viewer@example.org")
+    officer.press("Make a link to set the password", colleague)
+    assert "/admin/password?t=" in page.inner_text("code.long")
+    officer.look("staff-link")
+    officer.press("Stop them signing in", colleague)
+    officer.press("Let them sign in again", colleague)
+    for width, old, new in ((390, PASSWORD, PASSWORD[::-1]), (1280, PASSWORD[::-1], PASSWORD)):
+        officer.at("/admin/account", width)
+        for field, value in (("old", new), ("new", new), ("again", new)):
+            page.fill(f"#{field}", value)
+        officer.press("Change the password")
+        assert page.locator(".problems, #problems").count() == 1
+        for field, value in (("old", old), ("new", new), ("again", new)):
+            page.fill(f"#{field}", value)
+        officer.press("Change the password")
+        assert officer.told()
 
 
 def _exports_and_imports(officer: Officer, folder: Path) -> str:

@@ -75,20 +75,25 @@ def results_for(
     """Return what the results page shows somebody, or why it shows nothing yet.
 
     "why" is "" where results are shown, and otherwise "hidden" (organisers keep them), "join",
-    "votes" (own votes are missing) or "people" (too few have voted). "rows" has the statements of
-    the results by their ids. "predicted" has the predictions on record that can be compared with
-    the votes (`shown_predictions`). "standing" is where the reader stands, from the tenth vote on.
+    "votes" (own votes are missing; "least" are needed) or "people" (too few have voted). "rows"
+    has the statements of the results by their ids. "predicted" has the predictions on record that
+    can be compared with the votes (`shown_predictions`). "standing" is where the reader stands,
+    from the tenth vote on.
     """
     s = what.settings
     last = newest_results(store, what.id, "participants")
     votes = stored_votes.votes_by(store, what.id, person.id) if person else []
+    accepted = statements.list_statements(store, what.id, ["accepted"])
+    others = [one for one in accepted if person is None or one.author_id != person.id]
+    # Where there are fewer statements, nobody can vote on more.
+    least = min(s.least_votes, len(others))
     audience = results_audience(what)
     why = ""
     if audience == "organisers":
         why = "hidden"
     elif audience == "participants" and person is None:
         why = "join"
-    elif person is not None and len(votes) < s.least_votes and what.phase == "open":
+    elif person is not None and len(votes) < least and what.phase == "open":
         why = "votes"
     elif last is None or last.people < s.least_people:
         why = "people"
@@ -97,6 +102,7 @@ def results_for(
     return {
         "why": why,
         "own": len(votes),
+        "least": least,
         "computation": shown,
         "result": result,
         "rows": {row["id"]: row for row in result["all"]} if result else {},

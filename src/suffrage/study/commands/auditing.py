@@ -70,6 +70,9 @@ from suffrage.values.scores import mean_scores_of_shares
 
 # Files of an audit's folder.
 AUDIT, ANSWERS, GROUPS = "audit.json", "answers.csv", "groups.csv"
+REPORT, WORK = "audit.html", ".work"
+# What an audit asks, next to the answers, so that a folder is never used for another audit.
+ASKED = "asked.json"
 # Questions of the nearest group that a report shows, those where the model is farthest from it.
 DEPARTURES = 5
 
@@ -234,6 +237,47 @@ def asked_model(
     return Path(name).name if Path(name).is_dir() else name, found
 
 
+def check_audit_folder(folder: Path, asked: Mapping[str, Any]) -> None:
+    """Check that writing an audit into a folder destroys nothing.
+
+    An audit that was stopped goes on in its folder, and another model can be added to it.
+
+    Parameters
+    ----------
+    folder : Path
+    asked : mapping
+        Which survey and groups: plain values, the same each time for one audit.
+
+    Raises
+    ------
+    InputError
+        The folder has something else in it, or the audit of another survey or other groups.
+    """
+    kept = folder / WORK / ASKED
+    if not kept.is_file():
+        storage.check_free_for_writing(folder)
+        return
+    others = {one.name for one in folder.iterdir()} - {AUDIT, ANSWERS, GROUPS, REPORT, WORK}
+    if others:
+        raise InputError(
+            f"{folder}: has something in it that is not of an audit ({min(others)}); name another "
+            "folder."
+        )
+    before = storage.read_json(kept)
+    if before != asked and (folder / AUDIT).exists():
+        by = f" by {', '.join(before['by'])}" if before["by"] else ""
+        raise InputError(
+            f"{folder}: has the audit of {before['survey']}{by} in it, which would be lost; name "
+            "another folder."
+        )
+
+
+def take_audit_folder(folder: Path, asked: Mapping[str, Any]) -> None:
+    """Note in an audit's folder what is asked. Raises what `check_audit_folder` raises."""
+    check_audit_folder(folder, asked)
+    storage.write_json(folder / WORK / ASKED, dict(asked))
+
+
 def run_audit(
     models: Mapping[str, AskedModel],
     surveyed: AuditedSurvey,
@@ -277,7 +321,7 @@ def run_audit(
     notes = [f"Left out: {why}" for why in surveyed.left_out] + _provenance(surveyed)
     planned = {name: _seconds(wanted, probes, scoring) for name, wanted in models.items()}
     with ExitStack() as open_now:
-        store = open_now.enter_context(AnswerStore(folder / ".work" / "answers.sqlite"))
+        store = open_now.enter_context(AnswerStore(folder / WORK / "answers.sqlite"))
         progress = open_now.enter_context(Progress(sum(planned.values()), quiet))
         for name, wanted in models.items():
             with progress.stage(f"asking {name}", planned[name]) as update:
