@@ -329,8 +329,8 @@ def check_free_for_writing(folder: Path) -> None:
     others = [path for path in folder.iterdir() if not _is_draft(path.name)]
     if others:
         raise InputError(
-            f"{folder}: has something in it already (such as {others[0].name}), and nothing is "
-            "removed that somebody may want; name a new or an empty folder."
+            f"{folder}: has something in it already (such as {others[0].name}), and it is "
+            "not overwritten; name a new or an empty folder."
         )
 
 

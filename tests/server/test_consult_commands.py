@@ -79,7 +79,7 @@ def test_one_command_makes_a_consultation_people_can_join(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("more", "complaint"),
     [
-        (["--slug", "No Spaces!"], "small letters, figures and hyphens"),
+        (["--slug", "No Spaces!"], "lowercase letters, digits and hyphens"),
         (["--settings", "SETTINGS"], 'Did you mean "minutes"'),
         (["--statements", "nowhere.txt"], "nowhere.txt: not readable"),
     ],

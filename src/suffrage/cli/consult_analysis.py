@@ -20,6 +20,7 @@ from suffrage.cli.options import (
     say,
 )
 from suffrage.errors import InputError
+from suffrage.plurals import by_count
 
 if TYPE_CHECKING:
     from suffrage.consult.consultation import Consultation
@@ -231,7 +232,8 @@ def release_command(
         say(f"{name:<13} {rows:>9,} rows")
     say(f"{privacy['cells_suppressed']} of {privacy['cells']} cells of counts suppressed.")
     for test in privacy["re_identification"]:
-        say(f"{test['known']} known votes single out {test['unique']:.0%} of people.")
+        known = by_count(test["known"], "known vote singles", "known votes single")
+        say(f"{test['known']} {known} out {test['unique']:.0%} of people.")
     say(f"Release  {out}\nPrivate  {private} (keep it, and keep it secret)")
 
 

@@ -192,6 +192,12 @@ def _model_folder(name: str, folder: Path, key: str) -> Path | None:
     path = (folder / Path(name).expanduser()).resolve()
     if path.exists():
         if not (path / "config.json").is_file():
+            inside = sorted(one.name for one in path.glob("checkpoints/*") if one.is_dir())
+            if inside:
+                raise InputError(
+                    f"{key}: {name} is a run's folder, not a model; name a checkpoint in it, such "
+                    f"as {Path(name) / 'checkpoints' / inside[0]}."
+                )
             raise InputError(
                 f"{key}: {name} is not a model: it needs to be a folder with a config.json and "
                 "weights, as Transformers' save_pretrained writes it."

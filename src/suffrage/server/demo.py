@@ -176,7 +176,7 @@ def demo_lines(demo: Demo) -> list[str]:
     """Return in a few lines what is in the demonstration, and which groups are found in it."""
     content, found = demo.content, find_results(demo.content)
     lines = [
-        f"In it         {content.participants.height} people, "
+        f"Contains      {content.participants.height} people, "
         f"{plural(content.statements.height, 'statement')}, "
         f"{plural(content.votes.height, 'vote')}, "
         f"{content.comparisons.height} comparisons"
@@ -186,7 +186,7 @@ def demo_lines(demo: Demo) -> list[str]:
     groups = found.analysis.groups
     sizes = ", ".join(map(str, groups.sizes.tolist()))
     spectrum = found.analysis.stability.verdict == "spectrum"
-    what = "a spectrum, not groups: parts of" if spectrum else f"{groups.count} found, of"
+    what = "a spectrum, not groups: parts of" if spectrum else f"{groups.count} found, with"
     lines.append(f"Groups        {what} {sizes} people")
     agreement = found_again(demo, groups.count)
     if agreement is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from suffrage.server.mail import mail_settings
-from suffrage.server.store import consultations, invitation_mail, invitations
+from suffrage.server.store import consultations, invitation_mail, invitations, statements
 from suffrage.server.web.invitation_sender import send_due_mails
 from tests.server.browser import no_sideways_at_any_width, served, texts, visitor
 from tests.server.forms import Forms
@@ -112,7 +112,7 @@ def test_an_officer_sends_mails_and_files_by_forms(
     town: Town, chromium: Any, tmp_path: Path, scripts: bool, lang: str
 ) -> None:
     page = visitor(chromium, town.url, java_script_enabled=scripts)
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(30_000)
     failed: list[str] = []
     page.on("pageerror", lambda error: failed.append(str(error)))
     inspector = Inspector(page, lang, [(320, "light"), (390, "dark"), (1280, "light")])
@@ -271,8 +271,10 @@ def _uploads_what_was_made_before(officer: Officer) -> None:
     page.locator("#file-file").set_input_files(no_file)
     officer.press("Upload")
     officer.refused("file-file")
-    statement = page.locator("input[name=statement]").first.get_attribute("value")
-    rows = [{"text": f"Be kind, {officer.lang}.", "statements": [statement]}]
+    office = officer.town.office
+    said = statements.list_statements(office.store, office.about.id, ["accepted"])[0]
+    source = f"statement {said.id}: {said.text}"
+    rows = [{"text": f"Be kind, {officer.lang}.", "sources": [source]}]
     content = json.dumps({"principles": rows}).encode()
     page.locator("#file-file").set_input_files({**no_file, "buffer": content})
     officer.press("Upload")
@@ -293,7 +295,7 @@ def _helps_a_colleague_in_and_changes_the_password(officer: Officer) -> None:
         for field, value in (("old", new), ("new", new), ("again", new)):
             page.fill(f"#{field}", value)
         officer.press("Change the password")
-        assert page.locator(".problems, #problems").count() == 1
+        assert page.locator('a[href="#old"]').count() == 1
         for field, value in (("old", old), ("new", new), ("again", new)):
             page.fill(f"#{field}", value)
         officer.press("Change the password")

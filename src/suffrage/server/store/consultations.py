@@ -171,7 +171,7 @@ def create_consultation(
     """Make a consultation, in draft. Raises InputError where the slug is taken or not valid."""
     if not SLUG.fullmatch(slug):
         raise InputError(
-            f'slug "{slug}": use small letters, figures and hyphens, at most 64 (water-2026).'
+            f'slug "{slug}": use lowercase letters, digits and hyphens, at most 64 (water-2026).'
         )
     with store.write() as c:
         if c.scalar(select(consultation.c.id).where(consultation.c.slug == slug)):

@@ -180,7 +180,7 @@ def from_consultation(
     content = _without_hidden(content)
     if not SLUG.fullmatch(content.slug):
         raise InputError(
-            f'slug "{content.slug}": use small letters, figures and hyphens, at most 64.'
+            f'slug "{content.slug}": use lowercase letters, digits and hyphens, at most 64.'
         )
     languages = content.languages or ("en",)
     # Whoever imports a consultation decides first whether others may see its results.

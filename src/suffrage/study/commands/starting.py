@@ -220,8 +220,11 @@ def _groups(
     if not candidates:
         started.found.append("Groups        everyone only")
         started.to_do.append(
-            f"Name a demographic with two groups or more of at least {LEAST_PEOPLE} respondents "
-            "(--by), or write the value sets yourself."
+            f"No two values of {by} have {LEAST_PEOPLE} respondents each: write the value sets "
+            "yourself, or name another demographic (--by)."
+            if by
+            else f"Name a demographic with two groups or more of at least {LEAST_PEOPLE} "
+            "respondents (--by), or write the value sets yourself."
         )
         return []
     column, values = max(candidates.items(), key=lambda pair: len(pair[1]))
