@@ -497,8 +497,6 @@ def audit_models(
 ) -> Audit:
     """Ask models every question of a survey as themselves, and compare them with its groups.
 
-    Answers and the report are kept in a folder, so that an audit that was stopped continues.
-
     Parameters
     ----------
     models : str, Path or sequence of them
@@ -511,8 +509,7 @@ def audit_models(
         Demographics whose values are the groups. A study says its own groups, and the
         populations of a published table are groups.
     out : str or Path
-        The folder for `audit.html`, `audit.json`, `groups.csv` and `answers.csv`: a new or an empty
-        one, or that of the same audit, which then continues or gets another model.
+        The folder to write: new, empty, or of the same audit, which then continues.
     endpoint : str, optional
         The address of an OpenAI-compatible server up to /v1.
     key : str, optional
@@ -533,8 +530,7 @@ def audit_models(
     Raises
     ------
     InputError
-        The survey or a model cannot be read, a demographic is missing or unknown, two models have
-        one name, or `out` has something else in it.
+        The survey or a model cannot be read, a group is unknown, or `out` has something in it.
 
     Examples
     --------
@@ -557,7 +553,7 @@ def audit_models(
         "option": [f"{name}={value}" for name, value in (options or {}).items()],
     }
     source = str(survey.source if isinstance(survey, Study) else survey)
-    of_survey = {"survey": source, **{key: given[key] for key in ("by", "codebook", "option")}}
+    of_survey = {"survey": source} | {name: given[name] for name in ("by", "codebook", "option")}
     check_audit_folder(Path(out), of_survey)
     note("Reading the survey and building the groups.", quiet)
     scoring, groups = _audited_groups(survey, demographics, codebook, options or {})
