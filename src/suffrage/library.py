@@ -57,6 +57,7 @@ from suffrage.models.local_settings import LocalModelSettings
 from suffrage.population import ValueSet
 from suffrage.report.audit_page import write_audit_page
 from suffrage.study.commands.auditing import (
+    REPORT,
     AuditedSurvey,
     asked_model,
     audit_command_line,
@@ -560,7 +561,7 @@ def audit_models(
     take_audit_folder(Path(out), of_survey)
     command = audit_command_line([str(name) for name in named], source, given)
     found = run_audit(asked, groups, Path(out), scoring, quiet, command)
-    write_audit_page(found, Path(out) / "audit.html")
+    write_audit_page(found, Path(out) / REPORT)
     return found
 
 

@@ -98,7 +98,8 @@ def results_for(
     elif last is None or last.people < s.least_people:
         why = "people"
     shown = last if not why else None
-    result = _still_shown(store, what, public_part(shown.result)) if shown else None
+    ids = {one.id for one in accepted}
+    result = _still_shown(ids, public_part(shown.result)) if shown else None
     return {
         "why": why,
         "own": len(votes),
@@ -122,9 +123,8 @@ def results_audience(what: StoredConsultation) -> str:
     return s.results_when_closed if what.phase in ("closed", "archived") else s.results
 
 
-def _still_shown(store: Store, what: StoredConsultation, result: dict[str, Any]) -> dict[str, Any]:
+def _still_shown(accepted: set[str], result: dict[str, Any]) -> dict[str, Any]:
     """Without statements that were taken back or moderated out since the results were computed."""
-    accepted = {s.id for s in statements.list_statements(store, what.id, ["accepted"])}
 
     def kept(ids: list[str]) -> list[str]:
         return [id for id in ids if id in accepted]

@@ -273,8 +273,7 @@ def check_audit_folder(folder: Path, asked: Mapping[str, Any]) -> None:
 
 
 def take_audit_folder(folder: Path, asked: Mapping[str, Any]) -> None:
-    """Note in an audit's folder what is asked. Raises what `check_audit_folder` raises."""
-    check_audit_folder(folder, asked)
+    """Note in an audit's folder, once it was checked, what is asked."""
     storage.write_json(folder / WORK / ASKED, dict(asked))
 
 
